@@ -1,0 +1,3 @@
+"""The only room that calls a language model: models, the graph, its three nodes, the runner.
+Imports skills, distill, memory, envs; server and bench import it.
+"""

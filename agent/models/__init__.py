@@ -1,0 +1,1 @@
+"""Models and their local processes: everything that answers is an OpenAI-compatible URL."""

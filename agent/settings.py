@@ -1,0 +1,206 @@
+"""The configuration, read once at the door: flags > JOURNEYMAN_* > ./journeyman.toml > HOME/journeyman.toml.
+
+The only file that reads `os.environ`. Nested fields take two underscores:
+`JOURNEYMAN_MODEL__BASE_URL=http://127.0.0.1:8000/v1`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+)
+
+from envs.errors import UserError, one_line
+from envs.types import Frozen
+
+FILE = "journeyman.toml"
+
+
+class ModelSettings(Frozen):
+    """Which model answers. All empty: the embedded one."""
+
+    base_url: str = ""
+    """An OpenAI-compatible URL; empty: `OPENAI_BASE_URL`, else a model of this machine."""
+    name: str = ""
+    """Name to ask for; empty: the first that the server lists."""
+    api_key: str = Field(default="", repr=False)
+    """Key of that URL; empty: `OPENAI_API_KEY`."""
+    file: str = ""
+    """A GGUF file, or a name that `journeyman models list` shows, to serve from this machine."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Seconds to wait for a reply."""
+    retries: int = Field(default=2, ge=0)
+    """Attempts after the first when a server is busy or gone."""
+    context: int = Field(default=8192, ge=512)
+    """Tokens of context for a model served from this machine, per stream."""
+    parallel: int = Field(default=1, ge=1)
+    """Streams at once for a model served from this machine."""
+    threads: int = Field(default=0, ge=0)
+    """Threads of a model served from this machine; 0: one a core."""
+    price_in: float = Field(default=0.0, ge=0)
+    """US dollars for a million prompt tokens."""
+    price_out: float = Field(default=0.0, ge=0)
+    """US dollars for a million generated tokens."""
+
+
+class SolverSettings(Frozen):
+    """How the solver works."""
+
+    think: bool = False
+    """Write a thought before each action; helps models of 1B and more, costs tokens."""
+    list_actions: bool = True
+    """Show the admissible actions in the prompt as well as in the grammar."""
+    break_loops: bool = True
+    """Withdraw an action that was done twice in the same situation without effect."""
+    temperature: float = Field(default=0.0, ge=0)
+    """0 is greedy."""
+    retries: int = Field(default=0, ge=0)
+    """New attempts after a rejected one, with a reflection; each is an `oracle_retry`."""
+
+
+class MemorySettings(Frozen):
+    """How memory is consulted and written."""
+
+    recall: bool = True
+    """Consult memory before each action."""
+    learn: bool = True
+    """Write lessons after runs on train tasks and chats."""
+    budget_tokens: int = Field(default=256, ge=0)
+    """Most tokens of recalled text before an action."""
+    floor: float = Field(default=0.35, ge=-1, le=1)
+    """Least similarity of a recalled lesson; below it nothing is returned."""
+    most: int = Field(default=3, ge=0)
+    """Most lessons before an action."""
+
+
+class BudgetSettings(Frozen):
+    """What one run may consume; None is no limit."""
+
+    steps: int | None = None
+    """Actions, over all attempts (the task's own limit holds besides)."""
+    tokens: int | None = None
+    """Tokens sent and received."""
+    seconds: float | None = None
+    """Wall-clock seconds."""
+    cost: float | None = None
+    """US dollars."""
+
+
+class ServerSettings(Frozen):
+    """The REST server."""
+
+    host: str = "127.0.0.1"
+    """Address to bind to; anything but loopback needs an API key."""
+    port: int = Field(default=8321, ge=0, le=65535)
+    """Port; 0 picks a free one."""
+    api_key: str = Field(default="", repr=False)
+    """Key that clients must send; empty: no key, loopback only."""
+    verify: Literal["before", "after"] = "before"
+    """Stream an answer when the verifier accepted it, or its draft at once with a correction."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Frozen; read once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="JOURNEYMAN_", env_nested_delimiter="__", extra="ignore", frozen=True
+    )
+
+    home: Path = Path.home() / ".journeyman"
+    """Folder of the ledger, the index, models and reports."""
+    alfworld_data: Path | None = None
+    """Folder that holds `json_2.1.1`; `ALFWORLD_DATA` is understood too."""
+    model: ModelSettings = ModelSettings()
+    """The solver's model."""
+    verifier: ModelSettings | None = None
+    """The verifier's, where it differs."""
+    reflector: ModelSettings | None = None
+    """The reflector's, where it differs."""
+    solver: SolverSettings = SolverSettings()
+    """How the solver works."""
+    memory: MemorySettings = MemorySettings()
+    """How memory is used."""
+    budget: BudgetSettings = BudgetSettings()
+    """What a run may consume."""
+    server: ServerSettings = ServerSettings()
+    """The REST server."""
+    judge: bool = False
+    """Let a model judge chat answers; small ones judge badly."""
+
+    def hash(self) -> str:
+        """Short hash of what changes an agent's behaviour: solver, memory, budget, models' names."""
+        keep = self.model_dump_json(include={"solver", "memory", "budget", "judge"}) + "".join(
+            f"{m.base_url}|{m.name}|{m.file}"
+            for m in (self.model, self.verifier, self.reflector)
+            if m
+        )
+        return hashlib.sha256(keep.encode()).hexdigest()[:12]
+
+
+def load(**flags: Any) -> Settings:
+    """The settings for this process. `flags` are nested dicts; None values are dropped.
+
+    Raises `UserError` for a file that is not TOML and for values that do not fit.
+    """
+    environ = dict(os.environ)
+    home = Path(flags.get("home") or environ.get("JOURNEYMAN_HOME") or Path.home() / ".journeyman")
+    low: dict[str, Any] = {"home": home.expanduser()}
+    if environ.get("ALFWORLD_DATA"):
+        low["alfworld_data"] = environ["ALFWORLD_DATA"]
+    model = {
+        field: environ[name]
+        for field, name in (("base_url", "OPENAI_BASE_URL"), ("api_key", "OPENAI_API_KEY"))
+        if environ.get(name)
+    }
+    if model:
+        low["model"] = model
+    for path in (home / FILE, Path.cwd() / FILE):
+        low = _merge(low, _read(path))
+    try:
+        variables = EnvSettingsSource(Settings)()
+        merged = _merge(_merge(low, variables), _drop_none(flags))
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"setting {where} = {first['input']!r}: {first['msg']}",
+            repair=f"mend it in {FILE}, in JOURNEYMAN_{where.upper().replace('.', '__')} or in the flag",
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(
+            f"{path} can't be read: {one_line(str(error))}", repair="mend or remove it"
+        ) from error
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = _merge(old, value) if both and isinstance(old, dict) else value
+    return merged
+
+
+def _drop_none(flags: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _drop_none(value) if isinstance(value, dict) else value
+        for key, value in flags.items()
+        if value is not None
+    }
