@@ -1,4 +1,6 @@
-"""The configuration, read once at the door: flags > JOURNEYMAN_* > ./journeyman.toml > HOME/journeyman.toml.
+"""The configuration, read once at the door.
+
+Flags win over `JOURNEYMAN_*`, these over `./journeyman.toml`, that over `HOME/journeyman.toml`.
 
 The only file that reads `os.environ`. Nested fields take two underscores:
 `JOURNEYMAN_MODEL__BASE_URL=http://127.0.0.1:8000/v1`.
@@ -137,7 +139,7 @@ class Settings(BaseSettings):
     """Let a model judge chat answers; small ones judge badly."""
 
     def hash(self) -> str:
-        """Short hash of what changes an agent's behaviour: solver, memory, budget, models' names."""
+        """Short hash of all that changes how an agent behaves."""
         keep = self.model_dump_json(include={"solver", "memory", "budget", "judge"}) + "".join(
             f"{m.base_url}|{m.name}|{m.file}"
             for m in (self.model, self.verifier, self.reflector)
@@ -174,7 +176,7 @@ def load(**flags: Any) -> Settings:
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(
             f"setting {where} = {first['input']!r}: {first['msg']}",
-            repair=f"mend it in {FILE}, in JOURNEYMAN_{where.upper().replace('.', '__')} or in the flag",
+            repair=f"mend it in {FILE}, JOURNEYMAN_{where.upper().replace('.', '__')} or the flag",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by whose fault it is. Every error is one line that ends with its repair.
+"""What can go wrong, sorted by whose fault it is. Each is one line that ends with its repair.
 
 JourneymanError
 ├── UserError            the caller asked for something that cannot be (exit code 2)

@@ -114,7 +114,7 @@ class Exposure(Frozen):
     probability: float = 1.0
     """Probability with which it was shown."""
     same_task: bool = False
-    """The lesson goes back to an attempt at this very task (`Task.key`); not counted in its effect."""
+    """It goes back to an attempt at this very task (`Task.key`); not counted in its effect."""
     similarity: float = 0.0
     """Cosine similarity of query and situation."""
     model: str = ""
