@@ -117,8 +117,8 @@ def nonsense_is_survived(env: Env, task: Task, _rng: random.Random) -> str:
     return ""
 
 
-def score_is_kept(env: Env, task: Task, rng: random.Random) -> str:
-    """A lost episode does not score as passed, and what is shown carries no score object."""
+def nothing_done_nothing_won(env: Env, task: Task, _rng: random.Random) -> str:
+    """An episode in which nothing was done does not score as passed."""
     episode = env.open(task)
     score = episode.score()
     episode.close()
@@ -179,7 +179,7 @@ def episodes_are_apart(env: Env, task: Task, rng: random.Random) -> str:
 RULES: tuple[tuple[str, Callable[[Env, Task, random.Random], str]], ...] = (
     ("the same task, seed and actions give the same episode", same_again),
     ("nonsense, broken text and a megabyte are answered", nonsense_is_survived),
-    ("doing nothing does not pass", score_is_kept),
+    ("doing nothing does not pass", nothing_done_nothing_won),
     ("an episode ends at its limit", end_is_the_end),
     ("experts show themselves on train only", expert_only_on_train),
     ("live episodes are independent", episodes_are_apart),

@@ -1,0 +1,96 @@
+"""What the nodes work with. Frozen; there are no globals."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from agent.models.types import Message, Model
+from agent.player import Player
+from agent.settings import Settings
+from agent.state import Attempt
+from envs.types import Frozen, Task
+from memory.recall import Memory
+from memory.types import Lesson, Usage, Verdict
+
+if TYPE_CHECKING:
+    from agent.state import State
+
+
+class Event(Frozen):
+    """Something that happened in a run, for those who watch it live."""
+
+    kind: Literal["recalled", "action", "observation", "draft", "verdict", "reflection", "answer"]
+    """What happened."""
+    run: str
+    """In which run."""
+    step: int
+    """At which step."""
+    text: str = ""
+    """In words."""
+    data: dict[str, Any] = {}
+    """Details."""
+
+
+class Verifier(Protocol):
+    """Judges an attempt by what any player sees; never by the score."""
+
+    async def verify(self, attempt: Attempt) -> tuple[Verdict, Usage]:
+        """The verdict; `accepted` is None where it can't tell."""
+        ...
+
+
+class Reflector(Protocol):
+    """Says what to do better, and what to remember."""
+
+    async def reflect(self, attempt: Attempt, verdict: Verdict) -> tuple[str, Usage]:
+        """Advice for the next attempt at the same task."""
+        ...
+
+    async def draft(self, attempt: Attempt, verdict: Verdict) -> tuple[list[Lesson], Usage]:
+        """Lessons for other tasks; may be none."""
+        ...
+
+
+class Strategy(Protocol):
+    """A solver's way of choosing the next action."""
+
+    async def choose(self, state: State, kit: Kit) -> State:
+        """An update with `action`, `thought`, `said` and `usage`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kit:
+    """Everything a node may use."""
+
+    run: str
+    """Id of the run."""
+    task: Task
+    """What is asked."""
+    player: Player
+    """The episode, as a player has it."""
+    model: Model
+    """The solver's model."""
+    strategy: Strategy
+    """How the solver chooses."""
+    verifier: Verifier
+    """Who judges."""
+    reflector: Reflector
+    """Who learns."""
+    settings: Settings
+    """How everything is set."""
+    memory: Memory | None = None
+    """None: no recall."""
+    learn: bool = False
+    """Whether lessons are drafted."""
+    guard: bool = True
+    """Keep from the task what an earlier attempt at it left behind."""
+    history: Sequence[Message] = ()
+    """The conversation before, in chat."""
+    emit: Callable[[Event], None] = field(default=lambda _event: None)
+    """Who watches."""
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    """Chance."""

@@ -1,0 +1,159 @@
+"""The nodes of the graph: functions of (state, kit) that return an update of the state."""
+
+from __future__ import annotations
+
+from agent.budget import exceeded
+from agent.crossing import off
+from agent.kit import Event, Kit
+from agent.state import (
+    State,
+    action_of,
+    attempt_of,
+    begun,
+    recalled_of,
+    seen_of,
+    steps_of,
+    verdicts_of,
+)
+from envs.types import Action
+from memory.recall import Query
+from memory.types import Exposure, Recalled, StepRecord
+
+RECENT = 3
+"""Steps that recall looks back on."""
+
+
+async def recall(state: State, kit: Kit) -> State:
+    """Consults memory for the coming action; may come back with nothing."""
+    bounds = kit.settings.memory
+    if kit.memory is None or not bounds.recall or bounds.most == 0:
+        return {"recalled": []}
+    step = len(state.get("steps", ()))
+    query = _query(state, kit)
+    found = await off(
+        kit.memory.recall,
+        query,
+        budget_tokens=bounds.budget_tokens,
+        floor=bounds.floor,
+        most=bounds.most,
+        guard=kit.guard,
+    )
+    known = set(state.get("exposed", ()))
+    new = [item for item in found if item.lesson not in known]
+    if new:
+        await off(kit.memory.ledger.expose, *(_exposure(item, step, kit) for item in new))
+        text = "; ".join(item.text for item in new)
+        ids = {"lessons": [item.lesson for item in new]}
+        kit.emit(Event(kind="recalled", run=kit.run, step=step, text=text, data=ids))
+    return {
+        "recalled": [item.model_dump() for item in found],
+        "exposed": [item.lesson for item in new],
+    }
+
+
+def _query(state: State, kit: Kit) -> Query:
+    task = kit.task
+    return Query(
+        goal=task.goal,
+        observation=seen_of(state).observation,
+        recent=tuple(step.action for step in steps_of(state)[-RECENT:]),
+        env=task.env,
+        task_type=task.tags[0] if task.tags else "",
+        task_key=task.key,
+    )
+
+
+def _exposure(item: Recalled, step: int, kit: Kit) -> Exposure:
+    return Exposure(
+        episode=kit.run,
+        lesson=item.lesson,
+        version=item.version,
+        first_step=step,
+        shown=True,
+        same_task=item.same_task,
+        similarity=item.similarity,
+        model=kit.model.name,
+        policy=kit.settings.hash(),
+    )
+
+
+async def act(state: State, kit: Kit) -> State:
+    """The solver chooses the next action."""
+    return await kit.strategy.choose(state, kit)
+
+
+async def observe(state: State, kit: Kit) -> State:
+    """Does the action and looks at what comes back."""
+    action, index = action_of(state), len(state.get("steps", ()))
+    line = described(action)
+    kit.emit(Event(kind="action", run=kit.run, step=index, text=line))
+    seen = await kit.player.act(action)
+    kit.emit(Event(kind="observation", run=kit.run, step=index, text=seen.observation))
+    record = StepRecord(
+        index=index,
+        attempt=state.get("attempt", 0),
+        action=line,
+        observation=seen.observation,
+        thought=state.get("thought", ""),
+        recalled=recalled_of(state),
+    )
+    update: State = {"seen": seen.model_dump(), "steps": [record.model_dump()]}
+    stop = exceeded({**state, "steps": [*state.get("steps", ()), {}]}, kit.settings.budget)
+    if stop and not seen.terminated:
+        update["stop"] = stop
+    return update
+
+
+def after_observe(state: State) -> str:
+    """Goes on, or has the attempt judged."""
+    seen = seen_of(state)
+    return "verify" if seen.terminated or seen.truncated or state.get("stop") else "recall"
+
+
+async def verify(state: State, kit: Kit) -> State:
+    """Judges the attempt by what any player sees."""
+    verdict, usage = await kit.verifier.verify(attempt_of(state, kit.task))
+    step = len(state.get("steps", ()))
+    data = verdict.model_dump(mode="json")
+    kit.emit(Event(kind="verdict", run=kit.run, step=step, text=verdict.critique, data=data))
+    return {"verdicts": [verdict.model_dump()], "usage": usage.model_dump()}
+
+
+def after_verify(state: State, kit: Kit) -> str:
+    """Retries a rejected attempt while retries and budget last."""
+    rejected = verdicts_of(state)[-1].accepted is False
+    left = state.get("attempt", 0) < kit.settings.solver.retries
+    return "reflect" if rejected and left and not state.get("stop") else "learn"
+
+
+async def reflect(state: State, kit: Kit) -> State:
+    """Says what to do better, and begins the task again."""
+    attempt = attempt_of(state, kit.task)
+    advice, usage = await kit.reflector.reflect(attempt, verdicts_of(state)[-1])
+    step = len(state.get("steps", ()))
+    kit.emit(Event(kind="reflection", run=kit.run, step=step, text=advice))
+    fresh = begun(await kit.player.begin())
+    fresh["attempt"] = attempt.number + 1
+    return {**fresh, "answer": "", "reflections": [advice], "usage": usage.model_dump()}
+
+
+async def learn(state: State, kit: Kit) -> State:
+    """Drafts lessons; they become durable together with the trajectory, when the run is over."""
+    if not kit.learn:
+        return {"drafts": []}
+    drafts, usage = await kit.reflector.draft(attempt_of(state, kit.task), verdicts_of(state)[-1])
+    return {"drafts": [lesson.model_dump() for lesson in drafts], "usage": usage.model_dump()}
+
+
+def described(action: Action) -> str:
+    """An action on one line: the command, or the call as JSON."""
+    if action.tool is None:
+        return action.text
+    return action.model_dump_json(include={"tool", "arguments"})
+
+
+def restored(line: str) -> Action:
+    """The action that `described` wrote."""
+    if line.startswith('{"tool":'):
+        return Action.model_validate_json(line)
+    return Action(text=line)
