@@ -1,8 +1,8 @@
 """The graph. The only file that imports LangGraph.
 
-    recall -> act -> observe -+-> recall             (before every action)
-                              +-> verify -+-> learn -> end
-                                          +-> reflect -> recall      (retries left)
+recall -> act -> observe -+-> recall             (before every action)
++-> verify -+-> learn -> end
++-> reflect -> recall      (retries left)
 """
 
 from __future__ import annotations

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from memory.recall import Memory
+
 from agent.models.types import Message, Model
 from agent.player import Player
 from agent.settings import Settings
 from agent.state import Attempt
 from envs.types import Frozen, Task
-from memory.recall import Memory
 from memory.types import Lesson, Usage, Verdict
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Kit:
     """Keep from the task what an earlier attempt at it left behind."""
     history: Sequence[Message] = ()
     """The conversation before, in chat."""
+    user: str = ""
+    """Whose memory is consulted, in chat."""
     emit: Callable[[Event], None] = field(default=lambda _event: None)
     """Who watches."""
     rng: random.Random = field(default_factory=lambda: random.Random(0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from memory.recall import Query
+
 from agent.budget import exceeded
 from agent.crossing import off
 from agent.kit import Event, Kit
@@ -16,7 +18,6 @@ from agent.state import (
     verdicts_of,
 )
 from envs.types import Action
-from memory.recall import Query
 from memory.types import Exposure, Recalled, StepRecord
 
 RECENT = 3
@@ -57,8 +58,9 @@ def _query(state: State, kit: Kit) -> Query:
         goal=task.goal,
         observation=seen_of(state).observation,
         recent=tuple(step.action for step in steps_of(state)[-RECENT:]),
-        env=task.env,
+        env=task.env.partition(":")[0],
         task_type=task.tags[0] if task.tags else "",
+        user=kit.user,
         task_key=task.key,
     )
 

@@ -82,6 +82,8 @@ class MemorySettings(Frozen):
     """Least similarity of a recalled lesson; below it nothing is returned."""
     most: int = Field(default=3, ge=0)
     """Most lessons before an action."""
+    drafts: Literal["auto", "plain", "written"] = "auto"
+    """Who writes lessons: a rule over the steps, or the model too; auto spares the embedded one."""
 
 
 class BudgetSettings(Frozen):

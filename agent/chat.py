@@ -1,0 +1,143 @@
+"""Conversations: each turn is one run of the graph over a chat episode, and is kept like any run."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Sequence
+
+from envs.chat import Chat, chat_task
+from skills.tools import Tool, calculator, memory_search, python, remember
+
+from agent.home import Home
+from agent.kit import Event
+from agent.models.types import Message
+from agent.nodes import restored
+from agent.runner import Spec, new_id, run
+from envs.errors import ModelError, UserError, one_line
+from envs.types import Frozen
+from memory.types import Lesson, Scope, Source, Trajectory
+from skills.sandbox import Sandbox
+
+TURNS = 12
+"""Turns of the conversation that the model is told."""
+
+
+class Turn(Frozen):
+    """One question and its answer."""
+
+    thread: str
+    """Conversation."""
+    run: str
+    """Id of the run."""
+    answer: str
+    """What the agent says, with a correction where the verifier found it wrong."""
+    draft: str
+    """What the model said."""
+    accepted: bool | None
+    """The verifier's verdict; None where it can't tell."""
+    tools: tuple[str, ...]
+    """Tools that were called, in order."""
+    trajectory: Trajectory
+    """The whole run."""
+
+
+def new_thread() -> str:
+    """Id of a conversation."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+class Chats:
+    """Holds conversations over one `Home`."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._sandbox = Sandbox()
+
+    async def turn(
+        self,
+        text: str,
+        *,
+        thread: str,
+        user: str = "",
+        history: Sequence[Message] | None = None,
+        emit: Callable[[Event], None] | None = None,
+    ) -> Turn:
+        """Answers `text`. Without `history` the stored conversation is continued.
+
+        Raises `ModelError` when the model fails; the turn is then recorded as failed.
+        """
+        if not text.strip():
+            raise UserError("the message is empty", repair="say something")
+        if history is None:
+            history = self.history(thread)
+        run_id = new_id()
+        task = chat_task(text, thread=thread, user=user)
+        env = Chat(lambda _task: self._tools(text, run_id=run_id, user=user))
+        spec = Spec(
+            task=task, thread=thread, user=user, history=tuple(history[-2 * TURNS :]), guard=False
+        )
+        crew = await self._home.crew(chat=True, emit=emit)
+        trajectory = await run(crew, env, spec, run_id=run_id)
+        if trajectory.error:
+            raise ModelError(trajectory.error, repair=f"the turn is kept as run {run_id}")
+        return _turn(trajectory, thread)
+
+    def history(self, thread: str) -> list[Message]:
+        """The stored turns of a conversation, oldest first."""
+        turns = self._home.ledger.trajectories(thread=thread, limit=TURNS)
+        return [
+            dict(message) for turn in reversed(turns) if not turn.error for message in turn.messages
+        ]
+
+    def _tools(self, text: str, *, run_id: str, user: str) -> dict[str, Tool]:
+        memory = self._home.memory
+
+        def search(query: str) -> list[tuple[str, str]]:
+            return [
+                (lesson.id, lesson.text)
+                for lesson, _similarity in memory.search(query, most=10)
+                if lesson.scope.user in ("", user)
+            ][:5]
+
+        def write(fact: str) -> str:
+            lesson = Lesson(
+                id=f"L{hashlib.sha256(f'{user}|{one_line(fact).lower()}'.encode()).hexdigest()[:12]}",
+                kind="fact",
+                text=one_line(fact)[:1000],
+                situation=one_line(fact)[:500],
+                scope=Scope(env="chat", user=user),
+                source=Source(trajectory=run_id, quote=text[:300]),
+                trust="user",
+                status="active",
+            )
+            change = memory.add(
+                lesson, reason="asked to remember", evidence=(run_id,), actor="user"
+            )
+            return f"{change.target}: {lesson.text}"
+
+        tools = (
+            calculator(self._sandbox),
+            python(self._sandbox),
+            memory_search(search),
+            remember(write),
+        )
+        return {tool.spec.name: tool for tool in tools}
+
+
+def _turn(trajectory: Trajectory, thread: str) -> Turn:
+    actions = [restored(step.action) for step in trajectory.steps]
+    draft = next((str(a.arguments.get("text", "")) for a in actions if a.tool == "reply"), "")
+    verdict = trajectory.verdicts[-1] if trajectory.verdicts else None
+    answer = draft or "I ran out of steps before I had an answer."
+    if verdict is not None and verdict.accepted is False and draft:
+        answer = f"{draft}\n\n(Correction: {verdict.critique})"
+    return Turn(
+        thread=thread,
+        run=trajectory.id,
+        answer=answer,
+        draft=draft,
+        accepted=verdict.accepted if verdict else None,
+        tools=tuple(a.tool for a in actions if a.tool and a.tool != "reply"),
+        trajectory=trajectory,
+    )

@@ -1,0 +1,183 @@
+"""Solvers for environments with tools. The model chooses the tool; nothing matches user's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from memory.recall import render
+
+from agent.kit import Event, Kit
+from agent.models.types import Message, Sampling
+from agent.state import State, recalled_of, steps_of
+from agent.transcript import prompt
+from agent.verifier import called
+from envs.types import Action, ToolSpec
+from memory.types import StepRecord, Usage
+
+REPLY = "reply"
+"""The tool that ends a turn."""
+ONCE_MORE = 2
+"""Calls of one tool in one turn."""
+ANSWER_TOKENS = 400
+"""Most tokens of an answer."""
+
+
+class ConstrainedTools:
+    """For models without tool calling: first the name of the tool, then its arguments, as JSON."""
+
+    async def choose(self, state: State, kit: Kit) -> State:
+        """Two short constrained replies, or the answer in free text."""
+        specs = open_tools(kit.player.tools, steps_of(state))
+        messages = constrained_messages(state, kit, specs)
+        usage = Usage()
+        name = REPLY
+        if len(specs) > 1:
+            chosen = await kit.model.reply(
+                [*messages, {"role": "user", "content": prompt("chat_choose")}],
+                schema=_object({"tool": {"enum": [spec.name for spec in specs]}}),
+                sampling=Sampling(max_tokens=24),
+            )
+            usage += chosen.usage
+            name = str((chosen.data or {}).get("tool", REPLY))
+        if name == REPLY:
+            return await answer(messages, kit, state=state, usage=usage)
+        spec = next(spec for spec in specs if spec.name == name)
+        ask = f"Give the arguments of {name} as JSON. {spec.description}"
+        filled = await kit.model.reply(
+            [*messages, {"role": "user", "content": ask}],
+            schema=spec.parameters,
+            sampling=Sampling(max_tokens=300),
+        )
+        action = Action(tool=name, arguments=filled.data or {})
+        if repeated(action, steps_of(state)):
+            return await answer(messages, kit, state=state, usage=usage + filled.usage)
+        return {
+            "action": action.model_dump(),
+            "thought": "",
+            "said": [filled.text],
+            "usage": (usage + filled.usage).model_dump(),
+        }
+
+
+class NativeTools:
+    """For models with tool calling of their own."""
+
+    async def choose(self, state: State, kit: Kit) -> State:
+        """One reply: a call, or the answer."""
+        specs = [spec for spec in kit.player.tools if spec.name != REPLY]
+        messages = native_messages(state, kit)
+        reply = await kit.model.reply(
+            messages, tools=specs, sampling=Sampling(max_tokens=4 * ANSWER_TOKENS)
+        )
+        if reply.tool_calls:
+            call = reply.tool_calls[0]
+            action = Action(tool=call.name, arguments=call.arguments)
+            if not repeated(action, steps_of(state)):
+                return {
+                    "action": action.model_dump(),
+                    "thought": reply.text,
+                    "said": [reply.text],
+                    "usage": reply.usage.model_dump(),
+                }
+        if reply.text.strip():
+            _draft(reply.text, kit, state)
+            return _answered(reply.text, reply.usage)
+        return await answer(messages, kit, state=state, usage=reply.usage)
+
+
+def open_tools(tools: Sequence[ToolSpec], steps: Sequence[StepRecord]) -> list[ToolSpec]:
+    """Tools that may still be called in this turn; `reply` always."""
+    counts: dict[str, int] = {}
+    for step in steps:
+        name = called(step)[0]
+        counts[name] = counts.get(name, 0) + 1
+    return [tool for tool in tools if tool.name == REPLY or counts.get(tool.name, 0) < ONCE_MORE]
+
+
+def repeated(action: Action, steps: Sequence[StepRecord]) -> bool:
+    """Whether this very call was made in this turn already."""
+    return any(called(step) == (action.tool, action.arguments) for step in steps)
+
+
+async def answer(messages: Sequence[Message], kit: Kit, *, state: State, usage: Usage) -> State:
+    """The answer in free text, streamed as a draft where drafts are shown."""
+    pieces: list[str] = []
+    sampling = Sampling(temperature=kit.settings.solver.temperature, max_tokens=ANSWER_TOKENS)
+    async for piece in kit.model.stream(messages, sampling=sampling):
+        pieces.append(piece)
+        _draft(piece, kit, state)
+    text = "".join(pieces).strip()
+    guess = Usage(calls=1, completion_tokens=len(pieces))
+    return _answered(text or "I have no answer.", usage + guess)
+
+
+def _draft(piece: str, kit: Kit, state: State) -> None:
+    if kit.settings.server.verify == "after":
+        step = len(state.get("steps", ()))
+        kit.emit(Event(kind="draft", run=kit.run, step=step, text=piece))
+
+
+def _answered(text: str, usage: Usage) -> State:
+    return {
+        "action": Action(tool=REPLY, arguments={"text": text}).model_dump(),
+        "thought": "",
+        "said": [text],
+        "answer": text,
+        "usage": usage.model_dump(),
+    }
+
+
+def _system(state: State, kit: Kit) -> str:
+    return prompt("chat")
+
+
+def _question(state: State, kit: Kit) -> str:
+    recalled = recalled_of(state)
+    return f"{kit.task.goal}\n\n{render(recalled)}" if recalled else kit.task.goal
+
+
+def constrained_messages(state: State, kit: Kit, specs: Sequence[ToolSpec]) -> list[Message]:
+    """System with the tools, the conversation, the question, and results as user turns."""
+    listing = "\n".join(f"- {spec.name}: {spec.description}" for spec in specs)
+    messages: list[Message] = [
+        {"role": "system", "content": f"{_system(state, kit)}\n\nTools:\n{listing}"},
+        *kit.history,
+        {"role": "user", "content": _question(state, kit)},
+    ]
+    for step in steps_of(state):
+        messages.append({"role": "assistant", "content": step.action})
+        messages.append({"role": "user", "content": f"Result: {step.observation}"})
+    return messages
+
+
+def native_messages(state: State, kit: Kit) -> list[Message]:
+    """The same as an OpenAI conversation with tool calls and tool results."""
+    messages: list[Message] = [
+        {"role": "system", "content": _system(state, kit)},
+        *kit.history,
+        {"role": "user", "content": _question(state, kit)},
+    ]
+    for step in steps_of(state):
+        name, arguments = called(step)
+        call_id = f"call_{step.index}"
+        function = {"name": name, "arguments": json.dumps(arguments)}
+        messages.append(
+            {
+                "role": "assistant",
+                "content": step.thought,
+                "tool_calls": [{"id": call_id, "type": "function", "function": function}],
+            }
+        )
+        messages.append({"role": "tool", "tool_call_id": call_id, "content": step.observation})
+    return messages
+
+
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

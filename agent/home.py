@@ -1,0 +1,136 @@
+"""Everything under one folder: opens what a run needs, once, and closes it in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from memory.embed import MiniLM
+from memory.index import Index
+from memory.ledger import Ledger
+from memory.recall import Memory
+
+from agent.chatting import ConstrainedTools, NativeTools
+from agent.crossing import off
+from agent.graph import Graph, opened
+from agent.kit import Event, Reflector, Verifier
+from agent.models.resolve import resolve
+from agent.models.types import Model
+from agent.reflector import Plain, Written
+from agent.runner import Crew
+from agent.settings import ModelSettings, Settings
+from agent.solver import Greedy
+from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
+from agent.worlds import open_env
+from envs.types import Env
+
+EMBEDDED = "(embedded)"
+"""Mark in the name of the model that comes with the installation."""
+
+
+class Home:
+    """An open `JOURNEYMAN_HOME`: ledger, index, checkpoints; models and environments on demand."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        memory: Memory,
+        graph: Graph,
+        models: Mapping[str, Model] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.memory = memory
+        self.ledger = memory.ledger
+        self._graph = graph
+        self._models: dict[str, Model] = dict(models or {})
+        self._envs: dict[tuple[str, int], Env] = {}
+
+    async def model(self, role: str = "model") -> Model:
+        """The model of a role (`model`, `verifier`, `reflector`), started when first asked for."""
+        chosen: ModelSettings | None = getattr(self.settings, role)
+        if chosen is None:
+            return await self.model()
+        if role not in self._models:
+            self._models[role] = await resolve(chosen, home=self.settings.home)
+        return self._models[role]
+
+    async def env(self, name: str, *, workers: int = 1) -> Env:
+        """An environment by name, opened once."""
+        key = (name, workers)
+        if key not in self._envs:
+            self._envs[key] = await off(open_env, name, self.settings, workers=workers)
+        return self._envs[key]
+
+    async def crew(
+        self, *, chat: bool = False, emit: Callable[[Event], None] | None = None
+    ) -> Crew:
+        """Who does the work: in a text environment, or with `chat` at a conversation."""
+        model = await self.model()
+        native = bool(self.settings.model.base_url)
+        return Crew(
+            settings=self.settings,
+            graph=self._graph,
+            memory=self.memory,
+            model=model,
+            strategy=(NativeTools() if native else ConstrainedTools()) if chat else Greedy(),
+            verifier=await self._verifier(chat=chat),
+            reflector=await self._reflector(),
+            emit=emit or (lambda _event: None),
+        )
+
+    async def _verifier(self, *, chat: bool) -> Verifier:
+        if not chat:
+            return Shown()
+        chain: list[Verifier] = [ToolResults()]
+        if self.settings.judge:
+            chain.append(Judge(await self.model("verifier")))
+        return FirstThatKnows(chain)
+
+    async def _reflector(self) -> Reflector:
+        model = await self.model("reflector")
+        drafts = self.settings.memory.drafts
+        spared = drafts == "auto" and EMBEDDED in model.name
+        return Plain() if drafts == "plain" or spared else Written(model)
+
+    async def close(self) -> None:
+        """Ends models and environments; the ledger is closed by `home`."""
+        for model in self._models.values():
+            await model.close()
+        for env in self._envs.values():
+            await off(env.close)
+        self._models.clear()
+        self._envs.clear()
+
+
+def open_memory(settings: Settings) -> Memory:
+    """Ledger and index under the home folder. Raises `StoreError` where they can't be used."""
+    ledger = Ledger(settings.home / "ledger.db")
+    index = Index(settings.home / "index", MiniLM())
+    return Memory(ledger, index)
+
+
+@asynccontextmanager
+async def home(
+    settings: Settings,
+    *,
+    memory: Memory | None = None,
+    models: Mapping[str, Model] | None = None,
+) -> AsyncIterator[Home]:
+    """Opens the folder of `settings`; a memory or models by role may be brought along."""
+    own = memory or await off(open_memory, settings)
+    try:
+        async with opened(checkpoints(settings)) as graph:
+            place = Home(settings, memory=own, graph=graph, models=models)
+            try:
+                yield place
+            finally:
+                await place.close()
+    finally:
+        await off(own.ledger.close)
+
+
+def checkpoints(settings: Settings) -> Path:
+    """Where unfinished runs are kept."""
+    return settings.home / "checkpoints.db"

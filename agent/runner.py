@@ -1,0 +1,273 @@
+"""Runs one task through the graph and records it whole, whatever happens."""
+
+from __future__ import annotations
+
+import os
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import psutil
+from memory.recall import Memory
+
+from agent.crossing import off
+from agent.graph import Graph
+from agent.kit import Event, Kit, Reflector, Strategy, Verifier
+from agent.models.types import Message, Model
+from agent.nodes import restored
+from agent.player import Player, Stage
+from agent.reflector import quoted
+from agent.settings import Settings
+from agent.state import State, attempt_of, begun, steps_of, verdicts_of
+from agent.transcript import conversation
+from envs.errors import EnvError, JourneymanError, boundary
+from envs.types import Env, Frozen, Score, Task
+from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
+
+
+class Spec(Frozen):
+    """What is needed to run a task, and to take it up again after a crash."""
+
+    task: Task
+    """What is asked."""
+    seed: int = 0
+    """Seed of the episode and of the solver's chance."""
+    arm: str = "default"
+    """Arm of an experiment."""
+    thread: str = ""
+    """Conversation, for chat."""
+    user: str = ""
+    """Whose memory is consulted, for chat."""
+    recall: bool = True
+    """Consult memory."""
+    learn: bool = True
+    """Write lessons, where the split allows it."""
+    guard: bool = False
+    """Keep from a task what earlier attempts at it left behind."""
+    history: tuple[Message, ...] = ()
+    """The conversation before, for chat."""
+    config: str = ""
+    """Hash of the configuration it was begun with."""
+    started: float = 0.0
+    """When the process that runs it was started (seconds since the epoch)."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the work; the same for many runs."""
+
+    settings: Settings
+    """How everything is set."""
+    graph: Graph
+    """The compiled graph."""
+    memory: Memory
+    """Ledger and index."""
+    model: Model
+    """The solver's model."""
+    strategy: Strategy
+    """How the solver chooses."""
+    verifier: Verifier
+    """Who judges."""
+    reflector: Reflector
+    """Who learns."""
+    emit: Callable[[Event], None] = field(default=lambda _event: None)
+    """Who watches."""
+
+
+def new_id() -> str:
+    """Id of a run."""
+    return f"r{uuid.uuid4().hex[:12]}"
+
+
+def now() -> str:
+    """ISO time, UTC."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajectory:
+    """One run from its beginning. A run that breaks is recorded as failed, never raised."""
+    run_id = run_id or new_id()
+    spec = spec.model_copy(
+        update={"config": crew.settings.hash(), "started": psutil.Process().create_time()}
+    )
+    began = now()
+    await off(crew.memory.ledger.begin_run, _row(run_id, spec, began))
+    stage = _stage(env, spec)
+    try:
+        return await _guarded(crew, stage, spec, run_id=run_id, began=began, past=None)
+    finally:
+        await stage.close()
+
+
+async def resume(crew: Crew, env: Env, run_id: str) -> Trajectory:
+    """Takes up an interrupted run where its last checkpoint left it, or records it as failed."""
+    row = await off(crew.memory.ledger.run, run_id)
+    spec = Spec.model_validate(row.spec)
+    past = await crew.graph.state(run_id)
+    spec = spec.model_copy(update={"started": psutil.Process().create_time()})
+    await off(crew.memory.ledger.begin_run, _row(run_id, spec, row.began))
+    stage = _stage(env, spec)
+    try:
+        return await _guarded(crew, stage, spec, run_id=run_id, began=row.began, past=past)
+    finally:
+        await stage.close()
+
+
+def interrupted(runs: Sequence[Run]) -> list[Run]:
+    """Runs that are said to be going on, by processes that are gone."""
+    return [run for run in runs if run.status == "running" and not _alive(run)]
+
+
+def _alive(run: Run) -> bool:
+    try:
+        started = psutil.Process(run.pid).create_time()
+    except psutil.Error:
+        return False
+    return abs(started - float(run.spec.get("started", 0.0))) < 2.0
+
+
+def _row(run_id: str, spec: Spec, began: str) -> Run:
+    return Run(
+        id=run_id,
+        env=spec.task.env,
+        task=spec.task.id,
+        goal=spec.task.goal,
+        status="running",
+        pid=os.getpid(),
+        spec=spec.model_dump(mode="json"),
+        began=began,
+        updated=now(),
+    )
+
+
+def _stage(env: Env, spec: Spec) -> Stage:
+    return Stage(lambda: env.open(spec.task, seed=spec.seed))
+
+
+async def _guarded(
+    crew: Crew, stage: Stage, spec: Spec, *, run_id: str, began: str, past: State | None
+) -> Trajectory:
+    error = ""
+    state: State = past or {}
+    try:
+        with boundary(f"run {run_id}"):
+            state = await _play(crew, stage, spec, run_id=run_id, past=past)
+    except JourneymanError as broken:
+        error = str(broken)
+        state = await crew.graph.state(run_id) or state
+    return await _record(crew, stage, spec, state, run_id=run_id, began=began, error=error)
+
+
+async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: State | None) -> State:
+    player = Player(stage)
+    if past:
+        done = [(restored(step.action), step.observation) for step in steps_of(past)]
+        await player.restore(done)
+        start: State | None = None
+    else:
+        start = begun(await player.begin())
+    seed = f"{run_id}/{len(past.get('steps', ())) if past else 0}" if not spec.seed else spec.seed
+    kit = Kit(
+        run=run_id,
+        task=spec.task,
+        player=player,
+        model=crew.model,
+        strategy=crew.strategy,
+        verifier=crew.verifier,
+        reflector=crew.reflector,
+        settings=crew.settings,
+        memory=crew.memory if spec.recall else None,
+        learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
+        guard=spec.guard,
+        history=spec.history,
+        user=spec.user,
+        emit=crew.emit,
+        rng=random.Random(seed),
+    )
+    return await crew.graph.run(run_id, kit, state=start)
+
+
+async def _record(
+    crew: Crew,
+    stage: Stage,
+    spec: Spec,
+    state: State,
+    *,
+    run_id: str,
+    began: str,
+    error: str,
+) -> Trajectory:
+    score: Score | None = None
+    if not error:
+        try:
+            score = await stage.score()
+        except EnvError as broken:
+            error = str(broken)
+    lessons = [] if error else _lessons(state, spec, run_id)
+    changes = await off(
+        crew.memory.plan, lessons, reason=f"drafted after run {run_id}", evidence=(run_id,)
+    )
+    trajectory = _trajectory(crew, spec, state, run_id=run_id, began=began).model_copy(
+        update={
+            "score": score,
+            "error": error,
+            "stop": "error" if error else _stop(state),
+            "lessons": tuple(change.target for change in changes),
+        }
+    )
+    await off(crew.memory.ledger.add_trajectory, trajectory, changes=changes)
+    if changes:
+        await off(crew.memory.sync)
+    await crew.graph.forget(run_id)
+    return trajectory
+
+
+def _lessons(state: State, spec: Spec, run_id: str) -> list[Lesson]:
+    attempt = attempt_of(state, spec.task) if state else None
+    drafts = [Lesson(**draft) for draft in state.get("drafts", ())]
+    return [
+        lesson.model_copy(
+            update={"source": lesson.source.model_copy(update={"trajectory": run_id})}
+        )
+        for lesson in drafts
+        if attempt is not None and quoted(lesson, attempt)
+    ]
+
+
+def _stop(state: State) -> str:
+    if state.get("stop"):
+        return state["stop"]
+    return "done" if state.get("seen", {}).get("terminated") else "limit"
+
+
+def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str) -> Trajectory:
+    task, answer = spec.task, state.get("answer", "")
+    said: list[Message] = [{"role": "user", "content": task.goal}]
+    if answer:
+        said.append({"role": "assistant", "content": answer})
+    elif state and not spec.thread:
+        said = conversation(state, crew.settings)
+    return Trajectory(
+        id=run_id,
+        env=task.env,
+        task=task.id,
+        task_key=task.key,
+        task_type=task.tags[0] if task.tags else "",
+        split=task.split,
+        goal=task.goal,
+        seed=spec.seed,
+        arm=spec.arm,
+        thread=spec.thread,
+        model=crew.model.name,
+        config=spec.config,
+        first_observation=state.get("first", ""),
+        steps=tuple(StepRecord(**step) for step in state.get("steps", ())),
+        messages=tuple(said),
+        verdicts=verdicts_of(state),
+        usage=Usage(**state.get("usage", {})),
+        attempts=state.get("attempt", 0) + 1,
+        began=began,
+        ended=now(),
+    )

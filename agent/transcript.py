@@ -1,0 +1,83 @@
+"""A run as messages for the solver.
+
+Order matters for the server's prefix cache: what never changes stands first, steps are only ever
+appended, and what holds for one action only (possible actions, recalled lessons) stands at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+
+from memory.recall import render
+
+from agent.kit import Kit
+from agent.models.types import Message
+from agent.settings import Settings
+from agent.state import State, recalled_of, seen_of, steps_of
+
+CHARS_A_TOKEN = 3.0
+"""A careful guess for English and code."""
+KEPT_STEPS = 4
+"""Steps that are never left out."""
+
+
+@cache
+def prompt(name: str) -> str:
+    """The text of `agent/prompts/NAME.md`."""
+    return resources.files("agent.prompts").joinpath(f"{name}.md").read_text("utf-8").strip()
+
+
+def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Message]:
+    """The transcript of an environment that takes commands as text."""
+    system, turns = _system(state, kit.settings), _turns(state)
+    tail = [seen_of(state).observation] if turns else [state.get("first", "")]
+    if kit.settings.solver.list_actions and choices:
+        tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
+    recalled = recalled_of(state)
+    if recalled:
+        tail.append(render(recalled))
+    last: Message = {"role": "user", "content": "\n\n".join(part for part in tail if part)}
+    room = kit.settings.model.context * CHARS_A_TOKEN - len(system) - len(last["content"]) - 1500
+    head: list[Message] = [{"role": "system", "content": system}]
+    return [*head, *_fit(turns, int(room)), last]
+
+
+def conversation(state: State, settings: Settings) -> list[Message]:
+    """The current attempt as it was spoken, without possible actions and recalled lessons."""
+    head: Message = {"role": "system", "content": _system(state, settings)}
+    last: Message = {"role": "user", "content": seen_of(state).observation}
+    return [head, *_turns(state), last]
+
+
+def _system(state: State, settings: Settings) -> str:
+    system = prompt("solver_think" if settings.solver.think else "solver")
+    for number, advice in enumerate(state.get("reflections", ()), start=1):
+        system += f"\n\nAdvice from failed attempt {number}: {advice}"
+    return system
+
+
+def _turns(state: State) -> list[Message]:
+    """(what stood there, what was said) for each step of the attempt."""
+    steps = steps_of(state)
+    said = state.get("said", [])[-len(steps) :] if steps else []
+    before = [state.get("first", ""), *(step.observation for step in steps)]
+    turns: list[Message] = []
+    for seen, reply in zip(before, said, strict=False):
+        turns.append({"role": "user", "content": seen})
+        turns.append({"role": "assistant", "content": reply})
+    return turns
+
+
+def _fit(turns: list[Message], room: int) -> list[Message]:
+    """Leaves out steps from the middle, in blocks so that the cached prefix survives longer."""
+    if sum(len(turn["content"]) for turn in turns) <= room:
+        return turns
+    head, rest = turns[:2], turns[2:]
+    while len(rest) > 2 * KEPT_STEPS and sum(len(turn["content"]) for turn in rest) > room // 2:
+        rest = rest[2:]
+    note = f"({(len(turns) - len(rest)) // 2 - 1} steps are left out here.)\n\n"
+    if head and rest:
+        rest[0] = {**rest[0], "content": note + rest[0]["content"]}
+    return [*head, *rest]
