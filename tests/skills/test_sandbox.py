@@ -385,7 +385,8 @@ def test_a_missing_worker_program_says_how_to_get_it(tmp_path: Path) -> None:
 def test_workers_end_with_a_killed_parent() -> None:
     code = (
         "from skills.sandbox import Sandbox\nimport psutil, time\n"
-        "sandbox = Sandbox()\nsandbox.run('1')\nprint(psutil.Process().children()[0].pid, flush=True)\ntime.sleep(60)"
+        "sandbox = Sandbox()\nsandbox.run('1')\n"
+        "print(psutil.Process().children()[0].pid, flush=True)\ntime.sleep(60)"
     )
     root = Path(__file__).parents[2]
     with subprocess.Popen(
