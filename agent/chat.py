@@ -1,4 +1,4 @@
-"""Conversations: each turn is one run of the graph over a chat episode, and is kept like any run."""
+"""Conversations: each turn is one run of the graph over a chat episode, kept like any run."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ import hashlib
 import uuid
 from collections.abc import Callable, Sequence
 
-from envs.chat import Chat, chat_task
-from skills.tools import Tool, calculator, memory_search, python, remember
-
 from agent.home import Home
 from agent.kit import Event
 from agent.models.types import Message
 from agent.nodes import restored
 from agent.runner import Spec, new_id, run
+from envs.chat import Chat, chat_task
 from envs.errors import ModelError, UserError, one_line
 from envs.types import Frozen
 from memory.types import Lesson, Scope, Source, Trajectory
 from skills.sandbox import Sandbox
+from skills.tools import Tool, calculator, memory_search, python, remember
 
 TURNS = 12
 """Turns of the conversation that the model is told."""

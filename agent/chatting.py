@@ -129,10 +129,6 @@ def _answered(text: str, usage: Usage) -> State:
     }
 
 
-def _system(state: State, kit: Kit) -> str:
-    return prompt("chat")
-
-
 def _question(state: State, kit: Kit) -> str:
     recalled = recalled_of(state)
     return f"{kit.task.goal}\n\n{render(recalled)}" if recalled else kit.task.goal
@@ -142,7 +138,7 @@ def constrained_messages(state: State, kit: Kit, specs: Sequence[ToolSpec]) -> l
     """System with the tools, the conversation, the question, and results as user turns."""
     listing = "\n".join(f"- {spec.name}: {spec.description}" for spec in specs)
     messages: list[Message] = [
-        {"role": "system", "content": f"{_system(state, kit)}\n\nTools:\n{listing}"},
+        {"role": "system", "content": f"{prompt('chat')}\n\nTools:\n{listing}"},
         *kit.history,
         {"role": "user", "content": _question(state, kit)},
     ]
@@ -155,7 +151,7 @@ def constrained_messages(state: State, kit: Kit, specs: Sequence[ToolSpec]) -> l
 def native_messages(state: State, kit: Kit) -> list[Message]:
     """The same as an OpenAI conversation with tool calls and tool results."""
     messages: list[Message] = [
-        {"role": "system", "content": _system(state, kit)},
+        {"role": "system", "content": prompt("chat")},
         *kit.history,
         {"role": "user", "content": _question(state, kit)},
     ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from memory.recall import Memory
+from pydantic import Field
 
 from agent.models.types import Message, Model
 from agent.player import Player
@@ -31,7 +32,7 @@ class Event(Frozen):
     """At which step."""
     text: str = ""
     """In words."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
     """Details."""
 
 

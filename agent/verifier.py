@@ -57,7 +57,7 @@ class ToolResults:
 
 
 class Judge:
-    """A model's opinion, in a context of its own. Without evidence that exists it counts as none."""
+    """A model's opinion, in a context of its own. Without evidence that exists it is none."""
 
     def __init__(self, model: Model) -> None:
         self._model = model

