@@ -138,7 +138,7 @@ def constrained_messages(state: State, kit: Kit, specs: Sequence[ToolSpec]) -> l
     """System with the tools, the conversation, the question, and results as user turns."""
     listing = "\n".join(f"- {spec.name}: {spec.description}" for spec in specs)
     messages: list[Message] = [
-        {"role": "system", "content": f"{prompt('chat')}\n\nTools:\n{listing}"},
+        {"role": "system", "content": prompt("chat") + f"\n\nTools:\n{listing}"},
         *kit.history,
         {"role": "user", "content": _question(state, kit)},
     ]

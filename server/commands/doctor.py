@@ -1,4 +1,4 @@
-"""`journeyman doctor`: what is installed, which model answers, what is missing and how to mend it."""
+"""`journeyman doctor`: what is installed, which model answers, and what mends the rest."""
 
 from __future__ import annotations
 
