@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
+import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache as once
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from envs.errors import EnvError, Missing, clip, one_line
@@ -29,7 +30,31 @@ INSTALL = (
 PARTS = ("pddl_domain", "grammar", "pddl_problem")
 """What a game file must hold, each a text."""
 
-log = logging.getLogger(__name__)
+TASK_TYPES = (
+    "pick_and_place_simple",
+    "look_at_obj_in_light",
+    "pick_clean_then_place_in_recep",
+    "pick_heat_then_place_in_recep",
+    "pick_cool_then_place_in_recep",
+    "pick_two_obj_and_place",
+)
+"""The six types of ALFWorld, in its order."""
+EXPERT_STEPS = 200
+"""After so many commands the expert has nothing more to say."""
+FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    SystemExit,
+    TypeError,
+    ValueError,
+)
+"""What the vendors raise on damaged games, besides errors of their own."""
 
 
 class GameState(Frozen):
@@ -60,37 +85,96 @@ class TextGame:
     ) -> None:
         self.path = path
         vendor = _vendor()
-        _check_file(path)
+        data = _read(path)
         with _damaged(path):
-            infos = vendor["EnvInfos"](won=True, admissible_commands=True, extras=["gamefile"])
-            wrappers = [vendor["AlfredDemangler"](), vendor["AlfredInfos"]]
-            if expert:
-                wrappers.append(vendor["AlfredExpert"](expert_type="handcoded"))
-            self._game: Any = vendor["start"](str(path), infos, wrappers=wrappers)
-        self._expert = expert
+            self._game = (
+                _fastpath().FastGame(data, cache=cache, facts=expert)
+                if fast and not why_stock()
+                else _Stock(path, facts=expert)
+            )
+        self._expert = _Expert(path, agent=vendor.HandCodedTWAgent) if expert else None
 
     def reset(self) -> GameState:
         """Begins the game anew."""
         with _damaged(self.path):
-            return self._state(self._game.reset())
+            state = self._game.reset()
+            plan = self._expert.begin(state) if self._expert else ()
+        return _shown(state, plan)
 
     def step(self, command: str) -> GameState:
         """Does one command; what is not understood answers `Nothing happens.`"""
         with _damaged(self.path):
-            state, _, _ = self._game.step(command)
-            return self._state(state)
+            state = self._game.step(command)
+            plan = self._expert.follow(state, command) if self._expert else ()
+        return _shown(state, plan)
 
     def close(self) -> None:
         """Frees the game; may be called twice."""
+        self._game.close()
+
+
+class _Stock:
+    """The game as TextWorld and ALFWorld play it."""
+
+    def __init__(self, path: Path, *, facts: bool) -> None:
+        vendor = _vendor()
+        infos = vendor.EnvInfos(won=True, admissible_commands=True, facts=facts)
+        wrappers = [vendor.AlfredDemangler(), vendor.AlfredInfos]
+        self._game: Any = vendor.start(str(path), infos, wrappers=wrappers)
+
+    def reset(self) -> Any:
+        return self._game.reset()
+
+    def step(self, command: str) -> Any:
+        return self._game.step(command)[0]
+
+    def close(self) -> None:
         self._game = None
 
-    def _state(self, state: Any) -> GameState:
-        return GameState(
-            feedback=state["feedback"],
-            commands=tuple(state["admissible_commands"]),
-            won=bool(state["won"]),
-            expert=tuple(state["extra.expert_plan"]) if self._expert else (),
-        )
+
+class _Expert:
+    """ALFWorld's handcoded expert, as its wrapper `AlfredExpert` asks it, with dice of its own."""
+
+    def __init__(self, path: Path, *, agent: Any) -> None:
+        traj = path.with_name("traj_data.json")
+        try:
+            kind = json.loads(traj.read_text("utf-8"))["task_type"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise EnvError(
+                f"the expert can't read {traj}: {error}",
+                repair="run `journeyman envs fetch alfworld` again",
+            ) from error
+        if kind not in TASK_TYPES:
+            raise EnvError(f"the expert knows no tasks of type {kind!r}", repair="use another game")
+        self._path = path
+        self._agent = agent(max_steps=EXPERT_STEPS)
+        self._dice = random.Random(0).getstate()
+
+    def begin(self, state: Any) -> tuple[str, ...]:
+        self._agent.reset(str(self._path))
+        self._agent.observe(state["feedback"])
+        return ("look",)
+
+    def follow(self, state: Any, command: str) -> tuple[str, ...]:
+        others = random.getstate()
+        random.setstate(self._dice)
+        try:
+            action = self._agent.act(state, 0, state["won"], command)
+        except NameError:  # What HandCodedAgentTimeout and HandCodedAgentFailed derive from.
+            return ()
+        finally:
+            self._dice = random.getstate()
+            random.setstate(others)
+        return (action,) if action in state["admissible_commands"] else ("look",)
+
+
+def _shown(state: Any, plan: tuple[str, ...]) -> GameState:
+    return GameState(
+        feedback=state["feedback"],
+        commands=tuple(state["admissible_commands"]),
+        won=bool(state["won"]),
+        expert=plan,
+    )
 
 
 def installed() -> bool:
@@ -102,30 +186,46 @@ def installed() -> bool:
     return True
 
 
+@once
 def why_stock() -> str:
-    """Why the stock path is taken although the fast one was asked for; empty when it is not."""
+    """Why the slow path is taken although the fast one was asked for; empty when it is not."""
+    _vendor()
+    for name, version in PINNED.items():
+        if metadata.version(name) != version:
+            return f"{name} {metadata.version(name)} is not {version}: text games run slowly"
+    try:
+        _fastpath()
+    except (ImportError, AttributeError) as error:
+        return f"{one_line(str(error))}: text games run slowly"
     return ""
 
 
+def _fastpath() -> Any:
+    return importlib.import_module("envs.fastpath")
+
+
 @once
-def _vendor() -> dict[str, Any]:
+def _vendor() -> Any:
     """The names that are needed of TextWorld and ALFWorld."""
     try:
         textworld = importlib.import_module("textworld")
         importlib.import_module("fast_downward")
         alfred = importlib.import_module("alfworld.agents.environment.alfred_tw_env")
-    except ImportError as error:
-        raise Missing(f"text games need {error.name or error}", repair=INSTALL) from error
-    return {
-        "start": textworld.start,
-        "EnvInfos": textworld.EnvInfos,
-        "AlfredDemangler": alfred.AlfredDemangler,
-        "AlfredInfos": alfred.AlfredInfos,
-        "AlfredExpert": alfred.AlfredExpert,
-    }
+        textgen = importlib.import_module("textworld.envs.pddl.textgen")
+        tatsu = importlib.import_module("tatsu.exceptions")
+    except (ImportError, OSError) as error:
+        raise Missing(f"text games can't be played: {error}", repair=INSTALL) from error
+    return SimpleNamespace(
+        start=textworld.start,
+        EnvInfos=textworld.EnvInfos,
+        AlfredDemangler=alfred.AlfredDemangler,
+        AlfredInfos=alfred.AlfredInfos,
+        HandCodedTWAgent=alfred.HandCodedTWAgent,
+        failures=(textgen.CSGUnknownSymbolError, tatsu.ParseException),
+    )
 
 
-def _check_file(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
@@ -152,22 +252,7 @@ def _damaged(path: Path) -> Iterator[None]:
     argv = sys.argv
     try:
         yield
-    except (
-        ArithmeticError,
-        AssertionError,
-        AttributeError,
-        LookupError,
-        NameError,
-        OSError,
-        RuntimeError,
-        SystemExit,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (*FAILURES, *_vendor().failures) as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
     finally:
         sys.argv = argv
-
-
-def _pinned() -> bool:
-    return all(metadata.version(name) == version for name, version in PINNED.items())
