@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -90,9 +91,8 @@ def table(level: str, *, games: int, players: tuple[Player, ...], workers: int, 
         for player in players:
             began = time.perf_counter()
             with ThreadPoolExecutor(max(1, workers)) as threads:
-                outcomes = list(
-                    threads.map(lambda t: play(env, t, player=player, seed=seed), tasks)  # noqa: B023
-                )
+                one = partial(play, env, player=player, seed=seed)
+                outcomes = list(threads.map(one, tasks))
             seconds = time.perf_counter() - began
             print(f"{env.name}, {player}, {env.level.steps} steps, seed {seed}")
             print(

@@ -154,35 +154,35 @@ def _thing_facts(house: House, ids: Sequence[str], place_ids: Sequence[str]) -> 
 
 def walkthrough(house: House) -> tuple[str, ...]:
     """Commands that solve it from the start, for a player who knows where everything is."""
+    commands: list[str] = []
+    spot = 0
+    for place, command, inside in _deeds(house):
+        if place.spot != spot:
+            commands.append(f"go to {place.name}")
+            spot = place.spot
+        door = f"open {place.name}"
+        if inside and place.shut and door not in commands:
+            commands.append(door)
+        commands.append(command)
+    return tuple(commands)
+
+
+def _deeds(house: House) -> Iterator[tuple[Place, str, bool]]:
+    """What has to be done where, and whether that is done inside."""
     errand, places = house.errand, house.places
     copies = [thing for thing in house.things if thing.kind == errand.thing]
     copies.sort(key=lambda thing: places[thing.place].shut)
-    if errand.target == LAMP:
-        lamp = next(thing for thing in house.things if thing.kind == LAMP)
-        stand = places[lamp.place]
-        return (*_fetch(copies[0], places), f"go to {stand.name}", f"use {lamp.name}")
-    targets = [place for place in places if place.kind == errand.target]
-    target = min(targets, key=lambda place: place.shut)
-    commands: list[str] = []
-    for number in range(1 + (errand.kind == "pick_two_obj_and_place")):
-        commands += _fetch(copies[number], places)
+    for thing in copies[: 1 + (errand.kind == "pick_two_obj_and_place")]:
+        source = places[thing.place]
+        yield source, f"take {thing.name} from {source.name}", True
+        if errand.target == LAMP:
+            lamp = next(other for other in house.things if other.kind == LAMP)
+            yield places[lamp.place], f"use {lamp.name}", False
+            return
         if errand.kind in _CHANGES:
             verb, kind = _CHANGES[errand.kind]
             fixture = next(place for place in places if place.kind == kind)
-            commands += [
-                f"go to {fixture.name}",
-                f"{verb} {copies[number].name} with {fixture.name}",
-            ]
-        commands += [f"go to {target.name}", *_opened(target)]
-        commands += [f"move {copies[number].name} to {target.name}"]
-    doors = {command for command in commands if command.startswith("open ")}
-    return tuple(c for i, c in enumerate(commands) if c not in doors or c not in commands[:i])
-
-
-def _opened(place: Place) -> tuple[str, ...]:
-    return (f"open {place.name}",) if place.shut else ()
-
-
-def _fetch(thing: Thing, places: Sequence[Place]) -> tuple[str, ...]:
-    place = places[thing.place]
-    return (f"go to {place.name}", *_opened(place), f"take {thing.name} from {place.name}")
+            yield fixture, f"{verb} {thing.name} with {fixture.name}", False
+        targets = (place for place in places if place.kind == errand.target)
+        target = min(targets, key=lambda place: place.shut)
+        yield target, f"move {thing.name} to {target.name}", True

@@ -95,7 +95,7 @@ class Place(Frozen):
     shut: bool
     """Has to be opened first."""
     spot: int
-    """Where it stands; two receptacles may share a spot."""
+    """Where it stands, counted from 1; two receptacles may share a spot."""
 
     @property
     def name(self) -> str:
