@@ -14,9 +14,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-import os
 import re
-import tempfile
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +28,19 @@ import fast_downward
 from alfworld.agents.utils.misc import Demangler
 from fast_downward.translate.pddl.conditions import Atom as InitAtom
 from fast_downward.translate.pddl.f_expression import Assign
-from textworld.envs.pddl import textgen
 from textworld.envs.pddl.logic import _parse_and_convert as parse_logic
+from textworld.envs.pddl.textgen import (
+    ConditionalSymbol,
+    CSGUnknownSymbolError,
+    EvalSymbol,
+    NonterminalSymbol,
+    TerminalSymbol,
+)
+from textworld.envs.pddl.textgen import _parse_and_convert as parse_text
 from textworld.generator.game import EntityInfo
 from textworld.logic import Placeholder, Proposition, Rule, State, Type, TypeHierarchy, Variable
+
+from envs.keep import keep
 
 FORMAT = b"1"
 """Part of the key of stored translations; another shape needs another format."""
@@ -238,14 +245,14 @@ class FastGame:
             yield from self._word(symbol, context)
 
     def _word(self, symbol: Any, context: Context) -> Iterator[str]:
-        if isinstance(symbol, textgen.TerminalSymbol):
+        if isinstance(symbol, TerminalSymbol):
             yield str(symbol.symbol)
-        elif isinstance(symbol, textgen.NonterminalSymbol):
+        elif isinstance(symbol, NonterminalSymbol):
             yield from self._words(self._chosen(symbol.symbol, context), context)
-        elif isinstance(symbol, textgen.EvalSymbol):
+        elif isinstance(symbol, EvalSymbol):
             # The same trust as in the stock path: a game file is a program.
             yield str(eval(_code(symbol.expression), {}, context.names))  # noqa: S307
-        elif isinstance(symbol, textgen.ConditionalSymbol):
+        elif isinstance(symbol, ConditionalSymbol):
             for inner in self._contexts(symbol, context):
                 yield from self._word(symbol.expression, inner)
         else:
@@ -271,7 +278,7 @@ class FastGame:
     def _chosen(self, name: str, context: Context) -> Sequence[Any]:
         """The first rule of this name whose condition holds."""
         if name not in self._rules:
-            raise textgen.CSGUnknownSymbolError(textgen.NonterminalSymbol(name))
+            raise CSGUnknownSymbolError(NonterminalSymbol(name))
         for condition, symbols in self._rules[name]:
             if not condition or self._world.ask(condition, context.mapping):
                 return symbols
@@ -305,7 +312,7 @@ def _parsed(grammar: str) -> tuple[Templates, Rules]:
 
 @lru_cache(maxsize=4096)
 def _symbols(text: str) -> Sequence[Any]:
-    return tuple(textgen._parse_and_convert(text, rule_name="symbols"))
+    return tuple(parse_text(text, rule_name="symbols"))
 
 
 @lru_cache(maxsize=1024)
@@ -362,7 +369,8 @@ def translate(domain: str, problem: str, *, cache: Path | None) -> Translation:
         facts=[fact for fact in map(_initial, task.init) if fact],
     )
     if path is not None:
-        _keep(path, zlib.compress(json.dumps(made._asdict()).encode(), 6))
+        with suppress(OSError):  # A folder that can't be written only costs time.
+            keep(path, zlib.compress(json.dumps(made._asdict()).encode()))
     return made
 
 
@@ -385,15 +393,3 @@ def _initial(atom: Any) -> list[Any] | None:
         name = str(atom.expression.value)
         return None if name.isdigit() else [name, list(atom.fluent.args)]
     return None
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Writes at once or not at all; a folder that can't be written is no error."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    except OSError:
-        return

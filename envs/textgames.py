@@ -9,7 +9,7 @@ import importlib
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache as once
 from importlib import metadata
@@ -93,24 +93,33 @@ class TextGame:
                 else _Stock(path, facts=expert)
             )
         self._expert = _Expert(path, agent=vendor.HandCodedTWAgent) if expert else None
+        self._closed = False
 
     def reset(self) -> GameState:
         """Begins the game anew."""
-        with _damaged(self.path):
+        with self._playing():
             state = self._game.reset()
             plan = self._expert.begin(state) if self._expert else ()
         return _shown(state, plan)
 
     def step(self, command: str) -> GameState:
         """Does one command; what is not understood answers `Nothing happens.`"""
-        with _damaged(self.path):
+        with self._playing():
             state = self._game.step(command)
             plan = self._expert.follow(state, command) if self._expert else ()
         return _shown(state, plan)
 
     def close(self) -> None:
         """Frees the game; may be called twice."""
+        self._closed = True
         self._game.close()
+
+    @contextmanager
+    def _playing(self) -> Iterator[None]:
+        if self._closed:
+            raise EnvError(f"game {self.path} is closed", repair="open it again")
+        with _damaged(self.path):
+            yield
 
 
 class _Stock:
@@ -190,13 +199,21 @@ def installed() -> bool:
 def why_stock() -> str:
     """Why the slow path is taken although the fast one was asked for; empty when it is not."""
     _vendor()
-    for name, version in PINNED.items():
-        if metadata.version(name) != version:
-            return f"{name} {metadata.version(name)} is not {version}: text games run slowly"
+    other = unpinned({name: metadata.version(name) for name in PINNED})
+    if other:
+        return other
     try:
         _fastpath()
-    except (ImportError, AttributeError) as error:
-        return f"{one_line(str(error))}: text games run slowly"
+    except ImportError as error:
+        return f"{one_line(str(error))}: text games run on the slow path"
+    return ""
+
+
+def unpinned(versions: Mapping[str, str]) -> str:
+    """Which package is not of the version that the fast path was written for; empty if none."""
+    for name, version in PINNED.items():
+        if versions[name] != version:
+            return f"{name} {versions[name]} is not {version}: text games run on the slow path"
     return ""
 
 
