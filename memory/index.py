@@ -1,0 +1,353 @@
+"""Which lessons are close in meaning: Chroma on disk behind `Index`, numpy behind `ListIndex`.
+
+An index is derived from the ledger and says how far: it carries a stamp with the ledger's name,
+the generation it has reached, its embedder, and checksums of its files. A folder that doesn't fit
+its stamp is not opened (Chroma would answer wrongly or crash on flipped bytes) but built anew.
+
+Chroma's folders are for one process: a second one neither sees nor spares what the first writes
+(measured with 1.5.9: 70 of 300 entries lost after concurrent writing). So each process takes a
+slot of its own under `path`, the first that is free, and brings it up to date from the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import shutil
+import sys
+import threading
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from envs.errors import StoreError
+from memory.embed import Embedder
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+logger = logging.getLogger(__name__)
+FORMAT = 1
+BATCH = 256
+"""Texts embedded and written at once."""
+SLOTS = 64
+"""Most processes on one folder."""
+
+
+class Damaged(StoreError):
+    """The index can't be used as it is; `clear` and fill it again."""
+
+
+class VectorIndex(Protocol):
+    """Ids by meaning of their text. `Index` and `ListIndex` do this."""
+
+    embedder: Embedder
+
+    @property
+    def origin(self) -> str:
+        """Name of the ledger that it is derived from; empty when it is new."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Generation of the ledger that it has reached."""
+        ...
+
+    def mark(self, *, origin: str, generation: int) -> None:
+        """Notes that everything up to `generation` is in."""
+        ...
+
+    def add(self, items: Sequence[tuple[str, str]]) -> None:
+        """Stores (id, text) pairs; an id that is there gets the new text."""
+        ...
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Removes ids; unknown ones are no error."""
+        ...
+
+    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
+        """The closest ids with their cosine similarity, best first."""
+        ...
+
+    def clear(self) -> None:
+        """Removes everything, mark included."""
+        ...
+
+    def close(self) -> None:
+        """Frees what it holds; may be called twice."""
+        ...
+
+
+class ListIndex:
+    """All vectors in memory, compared one by one: exact, and quick up to some 10,000."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self.origin = ""
+        self.generation = 0
+        self._vectors: dict[str, np.ndarray] = {}
+        self._matrix: tuple[list[str], np.ndarray] | None = None
+        self._lock = threading.RLock()
+
+    def mark(self, *, origin: str, generation: int) -> None:
+        """See `VectorIndex`."""
+        self.origin, self.generation = origin, generation
+
+    def add(self, items: Sequence[tuple[str, str]]) -> None:
+        """See `VectorIndex`."""
+        vectors = self.embedder.embed([text for _, text in items])
+        with self._lock:
+            self._vectors.update(zip((id_ for id_, _ in items), vectors, strict=True))
+            self._matrix = None
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """See `VectorIndex`."""
+        with self._lock:
+            for id_ in ids:
+                self._vectors.pop(id_, None)
+            self._matrix = None
+
+    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
+        """See `VectorIndex`."""
+        query = self.embedder.embed([text])[0]
+        with self._lock:
+            if not self._vectors:
+                return []
+            if self._matrix is None:
+                self._matrix = (list(self._vectors), np.stack(list(self._vectors.values())))
+            ids, matrix = self._matrix
+        similar = matrix @ query
+        order = np.argsort(-similar, kind="stable")[:most]
+        return [(ids[i], float(similar[i])) for i in order]
+
+    def clear(self) -> None:
+        """See `VectorIndex`."""
+        with self._lock:
+            self._vectors.clear()
+            self._matrix = None
+            self.mark(origin="", generation=0)
+
+    def close(self) -> None:
+        """See `VectorIndex`."""
+
+
+class Index:
+    """Chroma, embedded, under `path`; opened on first use.
+
+    Raises `Damaged` where the folder can't be used as it is and `StoreError` where it can't be
+    written.
+    """
+
+    def __init__(self, path: Path, embedder: Embedder) -> None:
+        self.path = path
+        self.embedder = embedder
+        self._lock = threading.RLock()
+        self._slot: Path | None = None
+        self._held: int | None = None
+        self._client: Any = None
+        self._entries: Any = None
+        self._stamp: dict[str, Any] = {}
+        self._sums: dict[str, tuple[tuple[int, int], int]] = {}
+
+    @property
+    def origin(self) -> str:
+        """See `VectorIndex`."""
+        with self._opened():
+            return str(self._stamp.get("origin", ""))
+
+    @property
+    def generation(self) -> int:
+        """See `VectorIndex`."""
+        with self._opened():
+            return int(self._stamp.get("generation", 0))
+
+    def mark(self, *, origin: str, generation: int) -> None:
+        """See `VectorIndex`."""
+        with self._opened() as entries:
+            if entries.count():  # a search makes Chroma finish what it still has to write
+                entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+            self._write(origin=origin, generation=generation)
+
+    def add(self, items: Sequence[tuple[str, str]]) -> None:
+        """See `VectorIndex`."""
+        with self._opened() as entries:
+            for begin in range(0, len(items), BATCH):
+                part = dict(items[begin : begin + BATCH])
+                entries.upsert(ids=list(part), embeddings=self.embedder.embed(list(part.values())))
+                done = begin + BATCH
+                if done % (BATCH * 8) == 0 and done < len(items):
+                    logger.info("index: %d of %d lessons", done, len(items))
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """See `VectorIndex`."""
+        with self._opened() as entries:
+            for begin in range(0, len(ids), BATCH):
+                entries.delete(ids=list(ids[begin : begin + BATCH]))
+
+    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
+        """See `VectorIndex`."""
+        query = self.embedder.embed([text])
+        with self._opened() as entries:
+            if most < 1 or not entries.count():
+                return []
+            found = entries.query(query_embeddings=query, n_results=most, include=["distances"])
+        distances = found["distances"] or [[]]
+        pairs = zip(found["ids"][0], distances[0], strict=True)
+        return [(id_, 1.0 - float(distance)) for id_, distance in pairs]
+
+    def clear(self) -> None:
+        """See `VectorIndex`. The old folder is deleted, a new one begun."""
+        with self._lock, self._mended():
+            self._drop()
+            slot = self._take()
+            for old in slot.iterdir():
+                if old.is_dir():
+                    shutil.rmtree(old, ignore_errors=True)
+                else:
+                    old.unlink(missing_ok=True)
+            self._sums.clear()
+            self._stamp = {"folder": f"chroma-{secrets.token_hex(4)}"}
+            self._open(slot)
+            self._write(origin="", generation=0)
+
+    def close(self) -> None:
+        """Closes Chroma and gives the slot back; may be called twice."""
+        with self._lock:
+            self._drop()
+            if self._held is not None:
+                os.close(self._held)
+            self._held = self._slot = None
+
+    # the folder
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        with self._lock, self._mended():
+            if self._entries is None:
+                slot = self._take()
+                stamp = slot / "stamp.json"
+                if not stamp.exists() and not any(slot.iterdir()):
+                    self.clear()
+                else:
+                    self._verify(slot)
+                    self._open(slot)
+            yield self._entries
+
+    @contextmanager
+    def _mended(self) -> Iterator[None]:
+        """Chroma's errors, and those of the disk, as `Damaged`."""
+        from chromadb.errors import ChromaError
+
+        try:
+            yield
+        except (ChromaError, RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+            self._drop()
+            what = f"{type(error).__name__}: {str(error)[:200]}"
+            raise Damaged(
+                f"index {self.path} can't be used ({what})",
+                repair="delete that folder, it is built again; check that it can be written",
+            ) from error
+
+    def _take(self) -> Path:
+        """The slot of this process, locked until `close` or the end of the process."""
+        if self._slot is not None:
+            return self._slot
+        self.path.mkdir(parents=True, exist_ok=True)
+        for number in range(SLOTS):
+            held = os.open(self.path / f"slot-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            if _locked(held):
+                self._held, self._slot = held, self.path / f"slot-{number}"
+                self._slot.mkdir(exist_ok=True)
+                return self._slot
+            os.close(held)
+        raise StoreError(
+            f"{SLOTS} processes use index {self.path}", repair="end one of them, then try again"
+        )
+
+    def _verify(self, slot: Path) -> None:
+        """Reads the stamp and compares it with the files. Raises `Damaged`."""
+        self._stamp = json.loads((slot / "stamp.json").read_text("utf-8"))
+        folder = slot / self._stamp["folder"]
+        if self._stamp["format"] != FORMAT or self._stamp["embedder"] != self._name():
+            raise Damaged("the index was made with another embedder", repair="it is built again")
+        self._sums.clear()
+        if self._sum(folder) != self._stamp["files"]:
+            raise Damaged(f"files of index {slot} are not as they were left", repair="rebuild it")
+
+    def _open(self, slot: Path) -> None:
+        import chromadb
+        from chromadb.config import Settings
+
+        folder = slot / self._stamp["folder"]
+        self._client = chromadb.PersistentClient(
+            path=str(folder), settings=Settings(anonymized_telemetry=False)
+        )
+        self._entries = self._client.get_or_create_collection(
+            "lessons", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+        if self._entries.count():
+            self._entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+
+    def _write(self, *, origin: str, generation: int) -> None:
+        slot = self._take()
+        self._stamp = {
+            "format": FORMAT,
+            "folder": self._stamp["folder"],
+            "embedder": self._name(),
+            "origin": origin,
+            "generation": generation,
+            "files": self._sum(slot / self._stamp["folder"]),
+        }
+        new = slot / "stamp.new"
+        new.write_text(json.dumps(self._stamp), "utf-8")
+        new.replace(slot / "stamp.json")
+
+    def _sum(self, folder: Path) -> dict[str, int]:
+        """CRC-32 of each file; one that has not been touched since is not read again."""
+        sums: dict[str, tuple[tuple[int, int], int]] = {}
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            name, stat = file.relative_to(folder).as_posix(), file.stat()
+            touched = (stat.st_mtime_ns, stat.st_size)
+            known = self._sums.get(name)
+            same = known is not None and known[0] == touched
+            sums[name] = known if known and same else (touched, _crc(file))
+        self._sums = sums
+        return {name: crc for name, (_, crc) in sums.items()}
+
+    def _drop(self) -> None:
+        client, self._client, self._entries = self._client, None, None
+        if client is not None:
+            client.close()
+
+    def _name(self) -> str:
+        return f"{self.embedder.name}/{self.embedder.dimensions}"
+
+    def _probe(self) -> np.ndarray:
+        return np.full((1, self.embedder.dimensions), self.embedder.dimensions**-0.5, np.float32)
+
+
+def _crc(file: Path) -> int:
+    crc = 0
+    with file.open("rb") as stream:
+        while part := stream.read(1 << 20):
+            crc = zlib.crc32(part, crc)
+    return crc
+
+
+def _locked(held: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(held, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,399 @@
+"""The ledger: one SQLite file that holds all that is durable. Everything else is derived from it.
+
+Trajectories and changes are only ever added. Lessons stand beside them as they are now, written
+in the same transaction as the change that altered them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from envs.errors import Refused, UnknownName
+from envs.types import Split
+from memory import rows, schema
+from memory.clock import iso
+from memory.types import Change, Effect, Exposure, Lesson, LessonKind, Run, Status, Trajectory
+
+
+class Ledger:
+    """One file, safe to use from several threads and several processes.
+
+    Every method raises `StoreError` where the file can't be read or written. A call that has
+    returned is on the disk.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._db = schema.connect(path)
+        self.origin = str(self._one("SELECT value FROM meta WHERE name = 'origin'")[0])
+        """Random name of this ledger, by which an index knows whose it is."""
+
+    def close(self) -> None:
+        """Closes the file; may be called twice."""
+        with self._lock:
+            self._db.close()
+
+    @property
+    def generation(self) -> int:
+        """Counts up with every change of a lesson, whichever process made it."""
+        return int(self._one("SELECT value FROM meta WHERE name = 'generation'")[0])
+
+    # runs and trajectories
+
+    def begin_run(self, run: Run) -> None:
+        """Notes that a run is going on; one that is resumed keeps the time it began."""
+        now = iso(self._clock())
+        with self._writing() as db:
+            old = db.execute("SELECT began FROM runs WHERE id = ?", (run.id,)).fetchone()
+            began = old[0] if old else run.began or now
+            _put_run(db, run.model_copy(update={"began": began, "updated": now}))
+
+    def end_run(self, run_id: str, *, status: Any, error: str = "") -> None:
+        """Notes how a run ended (`done` or `failed`). Raises `UnknownName`."""
+        with self._writing() as db:
+            update = {"status": status, "error": error, "updated": iso(self._clock())}
+            _put_run(db, Run.model_validate({**self.run(run_id).model_dump(), **update}))
+
+    def run(self, run_id: str) -> Run:
+        """One run. Raises `UnknownName`."""
+        return rows.parse(Run, self._body("run", "runs", run_id))
+
+    def runs(self, *, status: str | None = None, limit: int = 100, offset: int = 0) -> list[Run]:
+        """Runs, newest first."""
+        found = self._page("runs", {"status": status}, limit=limit, offset=offset)
+        return [rows.parse(Run, body) for body in found]
+
+    def add_trajectory(
+        self, trajectory: Trajectory, *, changes: Sequence[Change] = ()
+    ) -> tuple[Change, ...]:
+        """Stores a finished run, its changes and its status in one transaction.
+
+        Once it is stored, calling it again with the same id changes nothing and gives back the
+        changes stored first. A change that doesn't fit (the same lesson again, an id that is
+        taken) is kept as rejected with the reason, so that the run is never lost for it.
+        """
+        failed = bool(trajectory.error)
+        with self._writing() as db:
+            query = "SELECT body FROM changes WHERE run = ? ORDER BY seq"
+            if db.execute("SELECT 1 FROM trajectories WHERE id = ?", (trajectory.id,)).fetchone():
+                self._finish(db, trajectory)
+                found = db.execute(query, (trajectory.id,)).fetchall()
+                return tuple(rows.parse(Change, row[0]) for row in found)
+            db.execute(
+                "INSERT INTO trajectories (id, env, task_key, split, arm, thread, passed, failed, "
+                "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    trajectory.id,
+                    trajectory.env,
+                    trajectory.task_key,
+                    trajectory.split,
+                    trajectory.arm,
+                    trajectory.thread,
+                    None if trajectory.score is None else int(trajectory.score.passed),
+                    int(failed),
+                    rows.dump(trajectory),
+                ),
+            )
+            self._finish(db, trajectory)
+            return tuple(self._settle_or_reject(db, change, trajectory.id) for change in changes)
+
+    def _finish(self, db: sqlite3.Connection, trajectory: Trajectory) -> None:
+        row = db.execute("SELECT body FROM runs WHERE id = ?", (trajectory.id,)).fetchone()
+        run = rows.parse(Run, row[0]) if row else None
+        fresh = Run(
+            id=trajectory.id,
+            env=trajectory.env,
+            task=trajectory.task,
+            goal=trajectory.goal,
+            status="failed" if trajectory.error else "done",
+            error=trajectory.error,
+            began=run.began if run else trajectory.began,
+            updated=iso(self._clock()),
+            pid=run.pid if run else 0,
+            spec=run.spec if run else {},
+        )
+        _put_run(db, fresh)
+
+    def _settle_or_reject(self, db: sqlite3.Connection, change: Change, run: str) -> Change:
+        try:
+            return rows.settle(db, change, seconds=self._clock(), run=run)
+        except (Refused, UnknownName) as error:
+            update = {"decision": "rejected", "reason": f"{change.reason}; rejected: {error}"}
+            rejected = change.model_copy(update=update)
+            return rows.settle(db, rejected, seconds=self._clock(), run=run)
+
+    def trajectory(self, id: str) -> Trajectory:  # noqa: A002
+        """One finished run. Raises `UnknownName`."""
+        return rows.parse(Trajectory, self._body("trajectory", "trajectories", id))
+
+    def trajectories(
+        self,
+        *,
+        env: str | None = None,
+        task_key: str | None = None,
+        split: Split | None = None,
+        arm: str | None = None,
+        thread: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        newest_first: bool = True,
+    ) -> list[Trajectory]:
+        """Finished runs that fit all that is given, in the order they were stored."""
+        fields = {"env": env, "task_key": task_key, "split": split, "arm": arm, "thread": thread}
+        order = "DESC" if newest_first else "ASC"
+        found = self._page("trajectories", fields, limit=limit, offset=offset, order=order)
+        return [rows.parse(Trajectory, body) for body in found]
+
+    # changes and lessons
+
+    def apply(self, *changes: Change) -> tuple[Change, ...]:
+        """Writes changes, all or none; gives them back with id, time and `before` filled in.
+
+        Raises `Refused` for what can't be (the same lesson again, `before` given and no longer
+        so, marked text) and `UnknownName` where there is nothing to change.
+        """
+        with self._writing() as db:
+            return tuple(rows.settle(db, change, seconds=self._clock()) for change in changes)
+
+    def change(self, id: str) -> Change:  # noqa: A002
+        """One change. Raises `UnknownName`."""
+        return rows.parse(Change, self._body("change", "changes", id))
+
+    def changes(
+        self,
+        *,
+        target: str | None = None,
+        kind: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Change]:
+        """Changes, newest first, rejected ones included."""
+        fields = {"target": target, "kind": kind}
+        found = self._page("changes", fields, limit=limit, offset=offset)
+        return [rows.parse(Change, body) for body in found]
+
+    def history(self, lesson_id: str) -> list[Change]:
+        """All changes of a lesson, oldest first. Raises `UnknownName`."""
+        query = "SELECT body FROM changes WHERE target = ? AND kind = 'lesson' ORDER BY seq"
+        found = self._all(query, lesson_id)
+        if not found:
+            raise self._unknown("lesson", "lessons", lesson_id)
+        return [rows.parse(Change, row[0]) for row in found]
+
+    def undo(self, change_id: str, *, reason: str, actor: str = "user") -> Change:
+        """Puts back what stood before a change, as a change of its own; can be undone likewise.
+
+        Raises `Refused` where the target was altered since (the message names the change).
+        """
+        with self._writing() as db:
+            undone = self.change(change_id)
+            back = rows.inverse(db, undone, reason=reason, actor=actor)
+            return rows.settle(db, back, seconds=self._clock())
+
+    def lesson(self, id: str) -> Lesson:  # noqa: A002
+        """A lesson as it stands, with its effect. Raises `UnknownName`, also for a removed one."""
+        lesson = rows.parse(Lesson, self._body("lesson", "lessons", id))
+        return lesson.model_copy(update={"effect": self.effect(id)})
+
+    def lessons(
+        self,
+        *,
+        status: Status | None = None,
+        kind: LessonKind | None = None,
+        env: str | None = None,
+        task_type: str | None = None,
+        contains: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Lesson]:
+        """Lessons that fit all that is given, with their effects, newest first.
+
+        `contains` looks for the words as they stand in text or situation, in either case.
+        A negative `limit` means no limit.
+        """
+        fields = {"status": status, "kind": kind, "env": env, "task_type": task_type}
+        if contains:
+            fields["instr(words, ?) > 0"] = contains.casefold()
+        with self._lock:
+            found = self._page("lessons", fields, limit=limit, offset=offset)
+            lessons = [rows.parse(Lesson, body) for body in found]
+            one = lessons[0].id if len(lessons) == 1 else None
+            effects = self._effects(one) if lessons else {}
+        return [
+            lesson.model_copy(update={"effect": effects[lesson.id]})
+            if lesson.id in effects
+            else lesson
+            for lesson in lessons
+        ]
+
+    def changed_since(self, generation: int) -> tuple[int, list[tuple[str, Lesson | None]]]:
+        """The generation now, and lessons altered after `generation`; None: removed. No effects."""
+        now = self.generation
+        query = (
+            "SELECT id, body FROM lessons WHERE generation > ? AND generation <= ? "
+            "ORDER BY generation"
+        )
+        found = self._all(query, generation, now)
+        return now, [(id_, rows.parse(Lesson, body) if body else None) for id_, body in found]
+
+    def twin(self, lesson: Lesson) -> str:
+        """Why `lesson` would be refused if it were added, or an empty string."""
+        with self._lock, schema.answering(self.path):
+            taken = rows.state_of(self._db, "lesson", lesson.id) if lesson.id else None
+            if taken is not None:
+                return f"lesson {lesson.id} ({taken['status']}) exists already"
+            return rows.refusal(self._db, lesson)
+
+    def count(self) -> dict[str, Any]:
+        """How much it holds: lessons by status, trajectories, changes, exposures, runs."""
+        query = "SELECT status, count(*) FROM lessons WHERE body IS NOT NULL GROUP BY status"
+        with self._lock:
+            counts: dict[str, Any] = {"lessons": dict(self._all(query))}
+            for table in ("trajectories", "changes", "exposures", "runs"):
+                counts[table] = self._one("SELECT count(*) FROM " + table)[0]  # noqa: S608
+        return counts
+
+    # exposures
+
+    def expose(self, *exposures: Exposure) -> None:
+        """Notes that lessons came up in an episode; the first time in an episode counts."""
+        now = iso(self._clock())
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO exposures (episode, lesson, shown, same_task, time, body) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (e.episode, e.lesson, int(e.shown), int(e.same_task), now, rows.dump(e))
+                    for e in exposures
+                ],
+            )
+
+    def exposures(self, *, lesson: str | None = None, episode: str | None = None) -> list[Exposure]:
+        """Exposures in the order they came, with the outcome of their episode.
+
+        A run that broke counts as not succeeded; None stands while it is going on, or where the
+        environment does not score.
+        """
+        where, values = _where({"lesson": lesson, "exposures.episode": episode})
+        query = (
+            "SELECT body, outcome FROM exposures LEFT JOIN outcomes "  # noqa: S608
+            f"ON outcomes.episode = exposures.episode {where} ORDER BY seq"
+        )
+        return [
+            rows.parse(Exposure, body).model_copy(
+                update={"outcome": None if outcome is None else bool(outcome)}
+            )
+            for body, outcome in self._all(query, *values)
+        ]
+
+    def effect(self, lesson_id: str) -> Effect:
+        """Counts of both arms and their difference, over episodes of other tasks than its own.
+
+        No interval: that takes withholding at random.
+        """
+        return self._effects(lesson_id).get(lesson_id, Effect())
+
+    def last_used(self) -> dict[str, str]:
+        """For every lesson the ISO time at which it was last shown, or else added."""
+        query = (
+            "SELECT id, max(added, ifnull((SELECT max(time) FROM exposures "
+            "WHERE exposures.lesson = lessons.id AND shown), '')) "
+            "FROM lessons WHERE body IS NOT NULL"
+        )
+        return dict(self._all(query))
+
+    def _effects(self, lesson_id: str | None) -> dict[str, Effect]:
+        where, values = _where({"lesson": lesson_id})
+        query = (
+            "SELECT lesson, shown, count(*), sum(outcome) FROM exposures JOIN outcomes "  # noqa: S608
+            f"ON outcomes.episode = exposures.episode {where} "
+            "AND outcome IS NOT NULL AND NOT same_task GROUP BY lesson, shown"
+        )
+        arms: dict[str, dict[int, tuple[int, int]]] = {}
+        for lesson, shown, episodes, won in self._all(query, *values):
+            arms.setdefault(lesson, {})[shown] = (episodes, won)
+        return {lesson: _effect(found) for lesson, found in arms.items()}
+
+    # the connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, schema.answering(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.rollback()
+                raise
+
+    def _all(self, query: str, *values: object) -> list[Any]:
+        with self._lock, schema.answering(self.path):
+            return self._db.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: object) -> Any:
+        with self._lock, schema.answering(self.path):
+            return self._db.execute(query, values).fetchone()
+
+    def _page(
+        self,
+        table: str,
+        fields: Mapping[str, object],
+        *,
+        limit: int,
+        offset: int,
+        order: str = "DESC",
+    ) -> list[str]:
+        """Stored JSON of rows that fit; table and column names are this file's own."""
+        where, values = _where(fields)
+        query = (
+            f"SELECT body FROM {table} {where} AND body IS NOT NULL "  # noqa: S608
+            f"ORDER BY seq {order} LIMIT ? OFFSET ?"
+        )
+        return [row[0] for row in self._all(query, *values, limit, offset)]
+
+    def _body(self, kind: str, table: str, id_: str) -> str:
+        row = self._one(f"SELECT body FROM {table} WHERE id = ?", id_)  # noqa: S608
+        if row is None or row[0] is None:
+            raise self._unknown(kind, table, id_)
+        return row[0]
+
+    def _unknown(self, kind: str, table: str, id_: str) -> UnknownName:
+        query = f"SELECT id FROM {table} WHERE body IS NOT NULL ORDER BY seq DESC LIMIT 1000"  # noqa: S608
+        return UnknownName(kind, id_, [row[0] for row in self._all(query)])
+
+
+def _where(fields: Mapping[str, object]) -> tuple[str, list[object]]:
+    """`WHERE` over the fields given; a name is a column, or a condition with its own `?`."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    tests = [name if "?" in name else f"{name} = ?" for name in given]
+    return f"WHERE {' AND '.join(['true', *tests])}", list(given.values())
+
+
+def _put_run(db: sqlite3.Connection, run: Run) -> None:
+    db.execute(
+        "INSERT INTO runs (id, env, task, status, began, updated, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status = excluded.status, "
+        "updated = excluded.updated, body = excluded.body",
+        (run.id, run.env, run.task, run.status, run.began, run.updated, rows.dump(run)),
+    )
+
+
+def _effect(arms: dict[int, tuple[int, int]]) -> Effect:
+    (shown, won_shown), (withheld, won_withheld) = arms.get(1, (0, 0)), arms.get(0, (0, 0))
+    difference = won_shown / shown - won_withheld / withheld if shown and withheld else None
+    return Effect(
+        estimate=difference,
+        shown=shown,
+        withheld=withheld,
+        won_shown=won_shown,
+        won_withheld=won_withheld,
+    )

@@ -1,0 +1,177 @@
+"""The ledger's file: its tables, how it is opened, and what SQLite's errors mean to a user.
+
+The file is in WAL mode with `synchronous=FULL`: what was acknowledged survives the end of the
+process (`kill -9`) and the loss of power. Triggers refuse to rewrite trajectories and changes.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from envs.errors import StoreError
+
+APPLICATION = 0x4A4D4C47
+"""Written into the file's header ("JMLG"), so that another program's database is told apart."""
+VERSION = 1
+"""Version of the tables; a newer one is refused."""
+WAIT = 30.0
+"""Seconds that a write waits for another process."""
+
+TABLES = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE runs (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, env TEXT NOT NULL, task TEXT NOT NULL,
+    status TEXT NOT NULL, began TEXT NOT NULL, updated TEXT NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX runs_by_status ON runs (status, seq);
+CREATE TABLE trajectories (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, env TEXT NOT NULL, task_key TEXT NOT NULL,
+    split TEXT NOT NULL, arm TEXT NOT NULL, thread TEXT NOT NULL,
+    passed INTEGER, failed INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX trajectories_by_task ON trajectories (env, task_key);
+CREATE INDEX trajectories_by_thread ON trajectories (thread) WHERE thread <> '';
+CREATE TABLE changes (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, target TEXT NOT NULL,
+    op TEXT NOT NULL, decision TEXT NOT NULL, run TEXT NOT NULL, time TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX changes_by_target ON changes (target, kind, seq);
+CREATE INDEX changes_by_run ON changes (run) WHERE run <> '';
+CREATE TABLE lessons (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, kind TEXT, status TEXT, env TEXT,
+    task_type TEXT, words TEXT, same TEXT, newest INTEGER NOT NULL, added TEXT NOT NULL,
+    generation INTEGER NOT NULL, body TEXT
+);
+CREATE INDEX lessons_by_generation ON lessons (generation);
+CREATE INDEX lessons_by_same ON lessons (same) WHERE same IS NOT NULL;
+CREATE TABLE exposures (
+    seq INTEGER PRIMARY KEY, episode TEXT NOT NULL, lesson TEXT NOT NULL,
+    shown INTEGER NOT NULL, same_task INTEGER NOT NULL, time TEXT NOT NULL, body TEXT NOT NULL,
+    UNIQUE (episode, lesson)
+);
+CREATE INDEX exposures_by_lesson ON exposures (lesson);
+CREATE VIEW outcomes AS
+    SELECT runs.id AS episode, CASE
+        WHEN runs.status = 'failed' OR trajectories.failed THEN 0
+        ELSE trajectories.passed END AS outcome
+    FROM runs LEFT JOIN trajectories ON trajectories.id = runs.id;
+CREATE TRIGGER trajectories_stay BEFORE UPDATE ON trajectories
+    BEGIN SELECT RAISE(ABORT, 'trajectories are append-only'); END;
+CREATE TRIGGER trajectories_last BEFORE DELETE ON trajectories
+    BEGIN SELECT RAISE(ABORT, 'trajectories are append-only'); END;
+CREATE TRIGGER changes_stay BEFORE UPDATE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes are append-only'); END;
+CREATE TRIGGER changes_last BEFORE DELETE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes are append-only'); END;
+"""
+_ELSEWHERE = "choose a folder that can be written with JOURNEYMAN_HOME or --home"
+_REPAIRS = (
+    ("not a database", "move it away (a new ledger is begun) or restore a backup of it"),
+    ("malformed", "restore a backup, or recover what it holds with `sqlite3 FILE .recover`"),
+    ("readonly", _ELSEWHERE),
+    ("unable to open", _ELSEWHERE),
+    ("locked", "end the process that holds it, or try again"),
+    ("busy", "end the process that holds it, or try again"),
+    ("full", "free some space on the disk, then try again"),
+    ("closed database", "open the ledger again"),
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens the ledger at `path`, creating folders and tables. Raises `StoreError`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"folder {path.parent} can't be made ({error.strerror})", repair=_ELSEWHERE
+        ) from error
+    with answering(path):
+        db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        try:
+            _check(db, path)
+            _enter_wal(db)
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA fullfsync = ON")
+            if _version(db) < VERSION:
+                _create(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def answering(path: Path) -> Iterator[None]:
+    """Turns SQLite's errors into a `StoreError` with a repair."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        said = str(error)
+        repair = next((mend for word, mend in _REPAIRS if word in said), _ELSEWHERE)
+        raise StoreError(f"ledger {path}: {said}", repair=repair) from error
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check(db: sqlite3.Connection, path: Path) -> None:
+    version = _version(db)
+    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    used = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if used and owner != APPLICATION:
+        raise StoreError(
+            f"{path} is another program's database", repair="name another file or folder"
+        )
+    if version > VERSION:
+        raise StoreError(
+            f"ledger {path} has format {version}, this version reads up to {VERSION}",
+            repair="update Journeyman with `pip install -U journeyman`",
+        )
+
+
+def _enter_wal(db: sqlite3.Connection) -> None:
+    """Several processes may open a new file at once, and SQLite doesn't wait at this point."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _create(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        _check(db, path)
+        if _version(db) < VERSION:
+            for statement in _statements():
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES ('generation', 0)")
+            db.execute("INSERT INTO meta VALUES ('origin', ?)", (secrets.token_hex(8),))
+            db.execute(f"PRAGMA application_id = {APPLICATION}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+    except BaseException:
+        db.rollback()
+        raise
+
+
+def _statements() -> Iterator[str]:
+    """`executescript` would end the transaction; this keeps creation all or nothing."""
+    gathered = ""
+    for line in TABLES.strip().splitlines():
+        gathered += line + "\n"
+        if sqlite3.complete_statement(gathered):
+            yield gathered
+            gathered = ""
