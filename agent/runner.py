@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import psutil
-from memory.recall import Memory
 
 from agent.crossing import off
 from agent.graph import Graph
@@ -24,7 +23,8 @@ from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from envs.errors import EnvError, JourneymanError, boundary
 from envs.types import Env, Frozen, Score, Task
-from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
+from memory.recall import Memory
+from memory.types import Change, Lesson, Run, StepRecord, Trajectory, Usage
 
 
 class Spec(Frozen):
@@ -206,9 +206,7 @@ async def _record(
         except EnvError as broken:
             error = str(broken)
     lessons = [] if error else _lessons(state, spec, run_id)
-    changes = await off(
-        crew.memory.plan, lessons, reason=f"drafted after run {run_id}", evidence=(run_id,)
-    )
+    changes = await off(_changes, crew.memory, lessons, run_id)
     trajectory = _trajectory(crew, spec, state, run_id=run_id, began=began).model_copy(
         update={
             "score": score,
@@ -217,8 +215,8 @@ async def _record(
             "lessons": tuple(change.target for change in changes),
         }
     )
-    await off(crew.memory.ledger.add_trajectory, trajectory, changes=changes)
-    if changes:
+    written = await off(crew.memory.ledger.add_trajectory, trajectory, changes=changes)
+    if any(change.decision == "applied" for change in written):
         await off(crew.memory.sync)
     await crew.graph.forget(run_id)
     return trajectory
@@ -233,6 +231,23 @@ def _lessons(state: State, spec: Spec, run_id: str) -> list[Lesson]:
         )
         for lesson in drafts
         if attempt is not None and quoted(lesson, attempt)
+    ]
+
+
+def _changes(memory: Memory, lessons: Sequence[Lesson], run_id: str) -> list[Change]:
+    """Changes that add the lessons which are not in memory yet."""
+    return [
+        Change(
+            id="",
+            kind="lesson",
+            target=lesson.id,
+            op="add",
+            reason=f"drafted after run {run_id}",
+            after=lesson.model_dump(mode="json", exclude={"effect"}),
+            evidence=(run_id,),
+        )
+        for lesson in lessons
+        if not memory.ledger.twin(lesson)
     ]
 
 

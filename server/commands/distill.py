@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from distill.rows import rows, write_jsonl
 
+from distill.rows import rows, write_jsonl
 from server.commands.memory import Json, opened
-from server.console import out, say_json
+from server.console import out, plain, say_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,8 +25,8 @@ def distill(
     """Writes verified successes on train tasks as chat rows, to train a model with."""
     ledger = opened().ledger
     found = ledger.trajectories(env=env or None, split="train", limit=1_000_000)
-    count = write_jsonl(to, rows(found))
+    written = write_jsonl(to, rows(found))
     if as_json:
-        say_json({"file": str(to), "rows": count, "trajectories": len(found)})
+        say_json({**plain(written), "trajectories": len(found)})
     else:
-        out.print(f"{to}: {count} rows from {len(found)} train runs")
+        out.print(f"{to}: {written.rows} rows from {len(found)} train runs")

@@ -1,0 +1,142 @@
+"""`journeyman demo`: the main job from beginning to end, on embedded defaults."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agent.home import home
+from agent.settings import Settings, load
+from envs.errors import UserError, clip
+from memory.types import Trajectory
+from server.commands.memory import Json
+from server.commands.run import line
+from server.console import err, go, out, safe, say_json, table
+from server.serving import detach, stop
+
+if TYPE_CHECKING:
+    from bench.demo import Demo
+
+PLACE = Path(".journeyman-demo")
+MARK = "made-by-journeyman-demo"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    train: Annotated[int, typer.Option(min=1, help="Houses to learn in")] = 18,
+    val: Annotated[int, typer.Option(min=1, help="Other houses to be measured in")] = 24,
+    no_server: Annotated[bool, typer.Option("--no-server", help="Leave no server")] = False,
+    as_json: Json = False,
+) -> None:
+    """Plays generated houses with memory off and on, and leaves a server."""
+    settings = load(home=str(_fresh().resolve()))
+    result = go(_demo(settings, train=train, val=val))
+    url, _pid = ("", 0) if no_server else detach(settings)
+    if as_json:
+        say_json({"demo": result, "url": url})
+    else:
+        _tell(result, settings, url)
+
+
+def _fresh() -> Path:
+    """An empty folder for the demonstration; only one that an earlier one made is removed."""
+    if PLACE.exists() and not (PLACE / MARK).exists():
+        raise UserError(f"{PLACE} exists and is not a demo's", repair="move it away")
+    if PLACE.exists():
+        stop(load(home=str(PLACE.resolve())))
+        shutil.rmtree(PLACE)
+    PLACE.mkdir()
+    (PLACE / MARK).touch()
+    return PLACE
+
+
+async def _demo(settings: Settings, *, train: int, val: int) -> Demo:
+    from bench.demo import demo as play
+
+    def progress(phase: str, number: int, total: int, trajectory: Trajectory) -> None:
+        err.print(f"[dim]{phase} {number}/{total}[/dim] {line(trajectory)}")
+
+    async with home(settings) as place:
+        err.print(f"starting the model: {(await place.model()).name}")
+        return await play(place, train=train, val=val, progress=progress)
+
+
+def _tell(result: Demo, settings: Settings, url: str) -> None:
+    from bench.demo import uses
+
+    rows = []
+    for arm in result.arms:
+        low, high = arm.interval
+        steps = sum(len(run.steps) for run in arm.runs)
+        tokens = sum(run.usage.prompt_tokens + run.usage.completion_tokens for run in arm.runs)
+        seconds = sum(run.usage.seconds for run in arm.runs) / max(steps, 1)
+        count = len(arm.runs)
+        rows.append(
+            (
+                arm.name,
+                f"{arm.won}/{count}",
+                f"{arm.won / count:.0%}",
+                f"{low:.0%} to {high:.0%}",
+                f"{steps / count:.1f}",
+                f"{tokens / count:,.0f}",
+                f"{seconds:.2f}",
+            )
+        )
+    columns = ("arm", "solved", "rate", "95% interval", "steps", "tokens", "s/step")
+    table(f"unseen houses · {result.model}", columns, rows)
+    _, off, on = result.arms
+    pairs = Counter(
+        (bool(a.score and a.score.passed), bool(b.score and b.score.passed))
+        for a, b in zip(off.runs, on.runs, strict=True)
+    )
+    out.print(
+        f"solved only without memory: {pairs[True, False]}, only with it: {pairs[False, True]}, "
+        f"by both: {pairs[True, True]}"
+    )
+    lessons = [lesson for run in result.learned for lesson in run.lessons]
+    out.print(f"\n{len(lessons)} lessons from {len(result.learned)} train houses. Recalled where:")
+    found = uses(on)
+    columns = ("lesson", "from run, steps", "in task", "at step", "near", "solved", "text")
+    table(
+        f"{len(found)} recalls in {len(on.runs)} houses (12 shown)",
+        columns,
+        [
+            (
+                use.lesson,
+                use.source,
+                use.task,
+                use.step,
+                f"{use.similarity:.2f}",
+                "yes" if use.solved else "no",
+                clip(use.text, most=100),
+            )
+            for use in found[:12]
+        ],
+    )
+    _honest(result, settings, url)
+
+
+def _honest(result: Demo, settings: Settings, url: str) -> None:
+    overlap = result.arms[1].interval[1] >= result.arms[2].interval[0]
+    if overlap:
+        out.print("The two arms' intervals overlap: so few houses can't tell what memory does.")
+    out.print(
+        "A 135M model follows instructions poorly: it gets by here because its replies are "
+        "constrained to possible actions. For a real one, set one line and run this again:\n"
+        "  export OPENAI_BASE_URL=http://... OPENAI_API_KEY=...       any OpenAI-compatible server\n"
+        "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b                 after: journeyman models pull qwen2.5-1.5b"
+    )
+    out.print(f"\n{result.seconds / 60:.1f} minutes. Look around:")
+    out.print(f"  export JOURNEYMAN_HOME={safe(str(settings.home))}")
+    out.print("  .venv/bin/journeyman memory list      .venv/bin/journeyman history")
+    if url:
+        out.print(f"  the server: {url}/v1 (OpenAI-compatible), {url}/docs; it ends with")
+        out.print("  .venv/bin/journeyman serve --stop")
