@@ -68,9 +68,9 @@ def digest(states: Sequence[GameState]) -> str:
     return hashlib.sha256(json.dumps(seen).encode()).hexdigest()
 
 
-def first_difference(name: str, *, data: Path) -> str:
+def first_difference(name: str, *, data: Path, steps: int = STEPS) -> str:
     """Where the two paths differ on a game; empty where they do not."""
-    fast, stock = walk(data / name, fast=True), walk(data / name, fast=False)
+    fast, stock = (walk(data / name, fast=fast, steps=steps) for fast in (True, False))
     for number, (ours, theirs) in enumerate(zip(fast, stock, strict=True)):
         if ours != theirs:
             return f"{name}, step {number}: {ours!r} is not {theirs!r}"

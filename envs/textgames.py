@@ -50,6 +50,7 @@ FAILURES = (
     OSError,
     RecursionError,
     RuntimeError,
+    StopIteration,
     SystemExit,
     TypeError,
     ValueError,
@@ -226,10 +227,11 @@ def _vendor() -> Any:
     """The names that are needed of TextWorld and ALFWorld."""
     try:
         textworld = importlib.import_module("textworld")
-        importlib.import_module("fast_downward")
         alfred = importlib.import_module("alfworld.agents.environment.alfred_tw_env")
         textgen = importlib.import_module("textworld.envs.pddl.textgen")
         tatsu = importlib.import_module("tatsu.exceptions")
+        with _argv("translate.py", "domain", "task"):  # Its options are parsed on import.
+            pddl = importlib.import_module("fast_downward.translate.pddl_parser.lisp_parser")
     except (ImportError, OSError) as error:
         raise Missing(f"text games can't be played: {error}", repair=INSTALL) from error
     return SimpleNamespace(
@@ -238,7 +240,7 @@ def _vendor() -> Any:
         AlfredDemangler=alfred.AlfredDemangler,
         AlfredInfos=alfred.AlfredInfos,
         HandCodedTWAgent=alfred.HandCodedTWAgent,
-        failures=(textgen.CSGUnknownSymbolError, tatsu.ParseException),
+        failures=(textgen.CSGUnknownSymbolError, tatsu.ParseException, pddl.ParseError),
     )
 
 
@@ -265,11 +267,20 @@ def _broken(path: Path, why: object) -> EnvError:
 
 @contextmanager
 def _damaged(path: Path) -> Iterator[None]:
-    """What the vendors raise on a damaged game, in our words. Keeps their hands off `sys.argv`."""
-    argv = sys.argv
+    """What the vendors raise on a damaged game, in our words."""
     try:
-        yield
+        with _argv(*sys.argv):
+            yield
     except (*FAILURES, *_vendor().failures) as error:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _argv(*words: str) -> Iterator[None]:
+    """Lends `sys.argv` to the vendors, who write to it."""
+    before = sys.argv
+    sys.argv = list(words)
+    try:
+        yield
     finally:
-        sys.argv = argv
+        sys.argv = before
