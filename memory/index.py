@@ -206,7 +206,7 @@ class Index:
     def clear(self) -> None:
         """See `VectorIndex`. The old folder is deleted, a new one begun."""
         with self._lock, self._mended():
-            self._drop()
+            self.close()  # where the folder was deleted, so was the lock: take a slot again
             slot = self._take()
             for old in slot.iterdir():
                 if old.is_dir():
