@@ -67,7 +67,7 @@ def play(env: Household, task: Task, *, player: Player, seed: int = 0) -> Outcom
 
 def _choose(player: Player, episode: Episode, step: Step, rng: random.Random) -> Action:
     if player == "expert" and isinstance(episode, Demonstrates):
-        return episode.demonstrate()[0]
+        return next(iter(episode.demonstrate()), Action(text="look"))
     return Action(text=rng.choice(step.admissible or ("look",)))
 
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from envs.rooms import (
     ABLE,
     ALWAYS_SHUT,
+    BESIDE,
     CONTAINS,
     FIXED,
     MOSTLY_SHUT,
@@ -221,7 +222,7 @@ def generate(seed: int, *, level: Level, task_type: TaskType) -> House:
     room, kinds, errand = _choose(rng, level=level, task_type=task_type)
     if level.places is not None:
         kinds = _trim(rng, room=room, kinds=kinds, level=level, errand=errand)
-    places = _stand(rng, kinds=kinds, shared=room.shared if level.places is None else 0.0)
+    places = _stand(rng, kinds=kinds)
     return House(
         seed=seed,
         level=level.name,
@@ -330,13 +331,13 @@ def _trim(
     return {kind: kept[kind] for kind in kinds if kept[kind]}
 
 
-def _stand(rng: random.Random, *, kinds: dict[str, int], shared: float) -> tuple[Place, ...]:
+def _stand(rng: random.Random, *, kinds: dict[str, int]) -> tuple[Place, ...]:
     """Numbers the receptacles and says where each stands."""
     places: list[Place] = []
     spot = 0
     for kind, count in kinds.items():
         for number in range(1, count + 1):
-            spot += not (places and rng.random() < shared)
+            spot += not (number > 1 and rng.random() < BESIDE.get(kind, 0.0))
             shut = kind in ALWAYS_SHUT or (kind in MOSTLY_SHUT and rng.random() < _SHUT_SHARE)
             places.append(Place(kind=kind, number=number, shut=shut, spot=spot))
     return tuple(places)
