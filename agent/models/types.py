@@ -32,6 +32,8 @@ class Reply(Frozen):
     """The words; for a reply constrained by a schema, the JSON as it came."""
     data: dict[str, Any] | None = None
     """The parsed JSON, when a schema was asked for."""
+    guessed: bool = False
+    """`data` is the choice closest to what was said; the model named none of those offered."""
     tool_calls: tuple[ToolCall, ...] = ()
     """Calls, when tools were offered."""
     logprob: float | None = None
