@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from agent.loops import IDLE
 from memory.types import StepRecord
 
-LOOKS = ("look", "inventory", "examine ", "help")
+LOOKS = ("look", "inventory", "examine ", "help", "close ")
 MOVES = ("go to ",)
-OPENS = ("open ", "close ")
+OPENS = ("open ",)
 
 
 def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
     """Steps that led to the goal: no idle ones, no looks, no searches that found nothing.
 
-    A move counts when something is done before the next move, and opening counts when what was
-    opened is named by a later action. The last step always counts.
+    A move or an opening counts when something is done before the next one. The last step always
+    counts.
     """
     kept: list[StepRecord] = []
     for step in reversed(steps):
@@ -25,19 +25,8 @@ def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
             continue
         if kept and step.action.startswith(MOVES) and kept[-1].action.startswith(MOVES):
             continue
-        if kept and step.action.startswith(OPENS):
-            thing = step.action.partition(" ")[2]
-            if step.action.startswith("close ") or not _named(thing, kept):
-                continue
+        if kept and step.action.startswith(OPENS) and kept[-1].action.startswith((*MOVES, *OPENS)):
+            continue
         kept.append(step)
     kept.reverse()
     return kept
-
-
-def _named(thing: str, later: Sequence[StepRecord]) -> bool:
-    here = []
-    for step in reversed(later):
-        if step.action.startswith(MOVES):
-            break
-        here.append(step.action)
-    return any(action.endswith(thing) for action in here)

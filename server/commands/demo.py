@@ -130,9 +130,9 @@ def _honest(result: Demo, settings: Settings, url: str) -> None:
         out.print("The two arms' intervals overlap: so few houses can't tell what memory does.")
     out.print(
         "A 135M model follows instructions poorly: it gets by here because its replies are "
-        "constrained to possible actions. For a real one, set one line and run this again:\n"
-        "  export OPENAI_BASE_URL=http://... OPENAI_API_KEY=...       any OpenAI-compatible server\n"
-        "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b                 after: journeyman models pull qwen2.5-1.5b"
+        "constrained to possible actions. For a real one set one of these and run it again:\n"
+        "  export OPENAI_BASE_URL=http://... OPENAI_API_KEY=...    any OpenAI-compatible server\n"
+        "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b     after: journeyman models pull qwen2.5-1.5b"
     )
     out.print(f"\n{result.seconds / 60:.1f} minutes. Look around:")
     out.print(f"  export JOURNEYMAN_HOME={safe(str(settings.home))}")

@@ -1,12 +1,14 @@
-"""The graph over the toy environment with a scripted model: the real store, the real checkpoints."""
+"""The graph over the toy environment with a scripted model; store and checkpoints are real."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import multiprocessing
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Any
 
 import psutil
 import pytest
-from agent.models.scripted import PolicyModel
 
 from agent.home import Home, home
+from agent.models.scripted import PolicyModel
+from agent.player import Player, Stage
 from agent.runner import Spec, interrupted, resume, run
 from agent.settings import load
 from envs.errors import EnvError, ModelError
@@ -26,6 +29,7 @@ from memory.embed import HashEmbedder
 from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
+from memory.types import Run
 
 Policy = Callable[[Sequence[dict[str, Any]], dict[str, Any] | None], str | dict[str, Any]]
 
@@ -69,6 +73,7 @@ def wanders(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None) -
 async def place(folder: Path, policy: Policy = wanders, **settings: Any) -> AsyncIterator[Home]:
     memory = Memory(Ledger(folder / "ledger.db"), ListIndex(HashEmbedder()))
     model = PolicyModel(policy)
+    settings["memory"] = {"drafts": "plain", **settings.get("memory", {})}
     options = load(home=str(folder), **settings)
     async with home(options, memory=memory, models={"model": model}) as opened:
         yield opened
@@ -98,6 +103,7 @@ async def test_a_solved_run_is_recorded_whole_with_a_lesson_that_quotes_its_step
         assert done is not None
         stored = home_.ledger.trajectory(done.id)
         lesson = home_.ledger.lesson(done.lessons[0])
+        row = home_.ledger.run(done.id)
     assert stored.score == Score(value=1.0, passed=True)
     assert stored.stop == "done"
     assert [s.index for s in stored.steps] == list(range(len(stored.steps)))
@@ -106,7 +112,7 @@ async def test_a_solved_run_is_recorded_whole_with_a_lesson_that_quotes_its_step
     assert source.quote == stored.steps[source.last_step].observation
     assert source.task_keys == (stored.task_key,)
     assert lesson.kind == "workflow"
-    assert home_.ledger.run(done.id).status == "done"
+    assert row.status == "done"
 
 
 async def test_memory_makes_the_difference_where_it_can(tmp_path: Path) -> None:
@@ -243,15 +249,20 @@ async def test_the_score_is_read_after_the_run_and_not_before(tmp_path: Path) ->
         done = await run(await home_.crew(), env, spec(task_for("stamp")))
     assert done.score is not None
     assert [episode.looked_early for episode in opened] == [False]
-    prompts = json.dumps([m for m in done.messages])
+    prompts = json.dumps(list(done.messages))
     assert "reward" not in prompts
     assert "score" not in prompts
 
 
-def killed_in_the_middle(folder: str, at_call: int) -> None:
+def kill_in_the_middle(folder: Path, at_call: int) -> None:
     """Runs a task in a process of its own that kills itself in the middle of a step."""
-    import asyncio
+    command = [sys.executable, __file__, str(folder), str(at_call)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60)
+    assert done.returncode == -signal.SIGKILL
 
+
+def victim(folder: str, at_call: int) -> None:
+    """What the other process does."""
     calls = 0
 
     def suicidal(messages: Any, schema: Any) -> dict[str, Any]:
@@ -272,11 +283,7 @@ def killed_in_the_middle(folder: str, at_call: int) -> None:
 async def test_a_run_killed_in_the_middle_resumes_where_it_was(
     tmp_path: Path, at_call: int
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=killed_in_the_middle, args=(str(tmp_path), at_call))
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
+    kill_in_the_middle(tmp_path, at_call)
     async with place(tmp_path) as home_:
         left = interrupted(home_.ledger.runs(status="running"))
         assert [row.id for row in left] == ["victim"]
@@ -297,10 +304,7 @@ async def undisturbed(folder: Path) -> Any:
 
 
 async def test_a_run_whose_world_changed_meanwhile_ends_as_a_failure(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    process = context.Process(target=killed_in_the_middle, args=(str(tmp_path), 3))
-    process.start()
-    process.join(60)
+    kill_in_the_middle(tmp_path, 3)
     async with place(tmp_path) as home_:
         done = await resume(await home_.crew(), Toy(secret=5), "victim")
     assert "can't be taken up again" in done.error
@@ -311,8 +315,6 @@ def test_a_live_run_of_another_process_is_not_taken_for_interrupted(tmp_path: Pa
     ledger = Ledger(tmp_path / "ledger.db")
     task = task_for("key")
     own = spec(task, config="", started=psutil.Process().create_time())
-    from memory.types import Run
-
     ledger.begin_run(
         Run(
             id="mine",
@@ -329,7 +331,9 @@ def test_a_live_run_of_another_process_is_not_taken_for_interrupted(tmp_path: Pa
 
 
 async def test_a_player_cannot_act_before_the_episode_is_open() -> None:
-    from agent.player import Player, Stage
-
     with pytest.raises(EnvError, match="not open"):
         await Player(Stage(lambda: Toy().open(task_for("key")))).act(Action(text="look"))
+
+
+if __name__ == "__main__":
+    victim(sys.argv[1], int(sys.argv[2]))
