@@ -15,8 +15,8 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.pool import Pool
 from pathlib import Path
 
 from envs.textgames import PINNED, TASK_TYPES, GameState, TextGame
@@ -82,16 +82,16 @@ def stock_digest(name: str, *, data: Path) -> str:
     return digest(walk(data / name, fast=False))
 
 
-def _processes(count: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(count, mp_context=context, max_tasks_per_child=16)
+def _processes(count: int) -> Pool:
+    """Recycled, since the stock path keeps some memory of every game."""
+    return multiprocessing.get_context("spawn").Pool(count, maxtasksperchild=16)
 
 
 def equal(data: Path, *, per_type: int, processes: int) -> int:
     """Prints where the paths differ; returns the number of games on which they do."""
     names = games(data, per_type=per_type)
     with _processes(processes) as pool:
-        found = list(pool.map(partial(first_difference, data=data), names))
+        found = pool.map(partial(first_difference, data=data), names, chunksize=1)
     different = [line for line in found if line]
     print("\n".join(different[:5]))
     print(f"{len(names) - len(different)} of {len(names)} games the same over {STEPS} steps")
@@ -102,7 +102,7 @@ def record(data: Path, *, file: Path, per_type: int, processes: int) -> None:
     """Writes the digests of the stock path."""
     names = games(data, per_type=per_type)
     with _processes(processes) as pool:
-        digests = list(pool.map(partial(stock_digest, data=data), names))
+        digests = pool.map(partial(stock_digest, data=data), names, chunksize=1)
     content = {"versions": PINNED, "steps": STEPS, "games": dict(zip(names, digests, strict=True))}
     file.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 

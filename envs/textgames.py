@@ -200,14 +200,13 @@ def installed() -> bool:
 def why_stock() -> str:
     """Why the slow path is taken although the fast one was asked for; empty when it is not."""
     _vendor()
-    other = unpinned({name: metadata.version(name) for name in PINNED})
-    if other:
-        return other
     try:
-        _fastpath()
-    except ImportError as error:
+        other = unpinned({name: metadata.version(name) for name in PINNED})
+        if not other:
+            _fastpath()
+    except ImportError as error:  # A private name is gone, or a package has no version.
         return f"{one_line(str(error))}: text games run on the slow path"
-    return ""
+    return other
 
 
 def unpinned(versions: Mapping[str, str]) -> str:
