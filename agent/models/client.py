@@ -68,8 +68,8 @@ class OpenAIModel(Model):
         fault, said = "", ""
         for attempt in (0, 1):
             raw, seconds = await self._ask(asked, tools=tools, schema=schema, sampling=sampling)
-            spent += self._usage(raw, seconds)
             message, finish = _first_choice(raw)
+            spent += self._usage(raw, seconds)
             said = message.content or ""
             calls, fault = _tool_calls(message)
             data = None

@@ -69,8 +69,7 @@ def serve(file: Path, *, name: str, context: int, parallel: int, threads: int) -
     few = threads or (max(1, many // 2) if file.stat().st_size < SMALL_FILE else many)
     params.cpuparams_batch.n_threads = many
     params.cpuparams.n_threads = few
-    server = xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
-    return server
+    return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def main() -> None:
