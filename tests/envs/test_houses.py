@@ -203,7 +203,9 @@ def test_goals_are_worded_as_alfworld_words_them() -> None:
 def test_the_tables_are_alfreds() -> None:
     wheel = dict(_wheel_tables())
     contains, able = wheel["VAL_RECEPTACLE_OBJECTS"], wheel["VAL_ACTION_OBJECTS"]
-    table_top = dict.fromkeys(("CoffeeTable", "DiningTable", "SideTable"), "TableTop")
+    table_top: dict[str, str] = dict.fromkeys(
+        ("CoffeeTable", "DiningTable", "SideTable"), "TableTop"
+    )
     ours = {sort.kind for room in ROOMS.values() for sort in room.sorts} - FIXED
     for place, things in CONTAINS.items():
         assert things == contains[table_top.get(place, place)] & ours
