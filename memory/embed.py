@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import threading
@@ -21,6 +22,10 @@ CHARACTERS = 2000
 """More than the 256 tokens that MiniLM reads; what comes after is dropped before tokenising."""
 KEPT = 1024
 """Vectors kept for texts that come again, as goals do at every step."""
+
+ALONE = 4
+"""So few texts are embedded by one thread: two are hardly faster, and on cores that a model
+server shares they wait for each other (15 ms became 150)."""
 
 
 class Embedder(Protocol):
@@ -67,10 +72,7 @@ class MiniLM:
             new = [text for text in dict.fromkeys(clean) if text not in self._kept]
             fresh: dict[str, np.ndarray] = {}
             if new:
-                made = self._load().encode(
-                    new, normalize_embeddings=True, show_progress_bar=False, batch_size=64
-                )
-                fresh = dict(zip(new, np.asarray(made, dtype=np.float32), strict=True))
+                fresh = dict(zip(new, self._encode(new), strict=True))
             rows = [fresh[text] if text in fresh else self._kept[text] for text in clean]
             for text, row in zip(clean, rows, strict=True):
                 self._kept[text] = row
@@ -79,23 +81,41 @@ class MiniLM:
                 self._kept.popitem(last=False)
         return np.stack(rows) if rows else np.zeros((0, self.dimensions), dtype=np.float32)
 
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        import torch
+
+        model, threads = self._load(), torch.get_num_threads()
+        if len(texts) <= ALONE:
+            torch.set_num_threads(1)
+        try:
+            made = model.encode(texts, show_progress_bar=False, batch_size=64)
+        finally:
+            torch.set_num_threads(threads)
+        rows = np.asarray(made, dtype=np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
     def _load(self) -> Any:
+        """The model; in bfloat16 where the processor has instructions for it, 2.5 times as fast."""
         if self._model is not None:
             return self._model
         place = find(self._folder)
         try:
+            import torch
             from sentence_transformers import SentenceTransformer
-            from transformers.utils import logging
 
-            bars = logging.is_progress_bar_enabled()
-            logging.disable_progress_bar()
+            able = getattr(torch.cpu, "get_capabilities", dict)() if self._device == "cpu" else {}
+            short = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
+            bars = importlib.import_module("transformers.utils.logging")
+            bars.disable_progress_bar()
             try:
                 self._model = SentenceTransformer(
-                    str(place or HUB), device=self._device, local_files_only=place is not None
+                    str(place or HUB),
+                    device=self._device,
+                    local_files_only=place is not None,
+                    model_kwargs={"dtype": torch.bfloat16 if short else torch.float32},
                 )
             finally:
-                if bars:
-                    logging.enable_progress_bar()
+                bars.enable_progress_bar()
         except (ImportError, OSError, ValueError) as error:
             raise Missing(
                 f"the embedding model {place or HUB} can't be loaded ({str(error)[:120]})",

@@ -331,9 +331,9 @@ class Ledger:
             try:
                 yield self._db
                 self._db.execute("COMMIT")
-            except BaseException:
-                self._db.rollback()
-                raise
+            finally:
+                if self._db.in_transaction:
+                    self._db.rollback()
 
     def _all(self, query: str, *values: object) -> list[Any]:
         with self._lock, schema.answering(self.path):

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from envs.errors import StoreError
@@ -91,18 +91,16 @@ def connect(path: Path) -> sqlite3.Connection:
         raise StoreError(
             f"folder {path.parent} can't be made ({error.strerror})", repair=_ELSEWHERE
         ) from error
-    with answering(path):
+    with answering(path), ExitStack() as failing:
         db = sqlite3.connect(path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        try:
-            _check(db, path)
-            _enter_wal(db)
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA fullfsync = ON")
-            if _version(db) < VERSION:
-                _create(db, path)
-        except BaseException:
-            db.close()
-            raise
+        failing.callback(db.close)
+        _check(db, path)
+        _enter_wal(db)
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA fullfsync = ON")
+        if _version(db) < VERSION:
+            _create(db, path)
+        failing.pop_all()
     return db
 
 
@@ -162,9 +160,9 @@ def _create(db: sqlite3.Connection, path: Path) -> None:
             db.execute(f"PRAGMA application_id = {APPLICATION}")
             db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
-    except BaseException:
-        db.rollback()
-        raise
+    finally:
+        if db.in_transaction:
+            db.rollback()
 
 
 def _statements() -> Iterator[str]:
