@@ -182,11 +182,13 @@ def _is_reply(event: Event) -> bool:
 
 def names(going: Turns) -> list[str]:
     """Names that can be asked for."""
-    home = going.home
+    settings = going.home.settings
     try:
-        return [NAME, str(describe(home.settings.model, home=home.settings.home))]
+        chosen = describe(settings.model, home=settings.home)
     except JourneymanError:
         return [NAME]  # `/readyz` and `journeyman doctor` say what is missing
+    named = chosen.origin != "server" or settings.model.name
+    return [NAME, chosen.name] if named else [NAME]
 
 
 def _known(name: str, going: Turns) -> str:
