@@ -202,13 +202,12 @@ def main() -> None:
     given = parser.parse_args()
     plan = Plan(**vars(given))
     print(f"{plan.streams} streams at once, each {plan.seconds:g} s of the model's own time")
-    print(
-        f"{'server':8} {'steady p50':>11} {'p99':>9} {'burst p50':>11} {'p99':>9} {'CPU/turn':>10}"
-    )
+    heads = ("steady p50", "p99", "burst p50", "p99", "CPU a turn")
+    print(f"{'server':8}" + "".join(f"{head:>12}" for head in heads))
     rows = {name: measure(name, plan) for name in SERVERS}
     for name, row in rows.items():
         (p50, p99), (b50, b99), (cpu, _) = row["steady"], row["burst"], row["cpu"]
-        print(f"{name:8} {p50:8.1f} ms {p99:6.1f} ms {b50:8.1f} ms {b99:6.1f} ms {cpu:7.1f} ms")
+        print(f"{name:8}" + "".join(f"{cell:9.1f} ms" for cell in (p50, p99, b50, b99, cpu)))
     for name in SERVERS[1:]:
         ratio = rows[name]["steady"][1] / max(rows["bare"]["steady"][1], 0.1)
         print(f"{name}: p99 {ratio:.1f} times that of the bare application, steady")
