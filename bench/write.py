@@ -13,6 +13,7 @@ import sqlite3
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,28 @@ def kill(path: Path, *, times: int, rng: random.Random) -> dict[str, int]:
             pass
         here.close()
     return {"kills": times, "acknowledged": len(names), **_look(path, names)}
+
+
+def write_some(folder: str, name: str, lessons: int) -> None:
+    """Writes `lessons` lessons through ledger and index, as one of several processes would."""
+    place = Path(folder)
+    memory = Memory(Ledger(place / "ledger.db"), Index(place / "index", HashEmbedder()))
+    for number in range(lessons):
+        memory.add(lesson(f"{name}-{number}"), reason="bench")
+    memory.close()
+
+
+def write_together(folder: Path, *, names: Sequence[str], lessons: int) -> list[int | None]:
+    """Exit codes of processes that write to one folder at the same time."""
+    context = multiprocessing.get_context("spawn")
+    children = [
+        context.Process(target=write_some, args=(str(folder), name, lessons)) for name in names
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return [child.exitcode for child in children]
 
 
 def _look(path: Path, names: list[str]) -> dict[str, int]:

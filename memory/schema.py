@@ -110,7 +110,7 @@ def answering(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        said = str(error)
+        said = str(error).rstrip(".")
         repair = next((mend for word, mend in _REPAIRS if word in said), _ELSEWHERE)
         raise StoreError(f"ledger {path}: {said}", repair=repair) from error
 
