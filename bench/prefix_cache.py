@@ -1,4 +1,4 @@
-"""What the prefix cache saves: a growing transcript with it and without, on a model of this machine.
+"""What the prefix cache saves: a growing transcript with it and without, on a local model.
 
 `python -m bench.prefix_cache [--model NAME_OR_FILE] [--steps 30]` prints, per arm, the prompt
 tokens that were really processed and the seconds per step, and the price of holding the reply to a
@@ -23,7 +23,7 @@ from agent.models.types import Message, Sampling
 from agent.settings import ModelSettings, load
 from envs.types import Frozen
 
-ACTIONS = tuple(f"go to cabinet {n}" for n in range(1, 30)) + ("open fridge 1",)
+ACTIONS = (*(f"go to cabinet {n}" for n in range(1, 30)), "open fridge 1")
 CHOICE = {
     "type": "object",
     "properties": {"action": {"type": "string", "enum": list(ACTIONS)}},

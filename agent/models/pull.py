@@ -162,8 +162,9 @@ def _from_pypi(folder: Path) -> Path:
 
 def _from_hub(source: str, folder: Path) -> Path:
     try:
+        import httpx2  # what the hub's client speaks with
         import huggingface_hub
-        from huggingface_hub.errors import EntryNotFoundError, RepositoryNotFoundError
+        from huggingface_hub import errors
     except ImportError as error:
         raise Missing(
             "huggingface_hub, which fetches models, is not installed",
@@ -171,12 +172,14 @@ def _from_hub(source: str, folder: Path) -> Path:
         ) from error
     owner, repo, file = source.split("/", 2)
     try:
+        # One look first: without a network the download itself tries for 25 seconds.
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=10)
         return Path(huggingface_hub.hf_hub_download(f"{owner}/{repo}", file, local_dir=folder))
-    except (EntryNotFoundError, RepositoryNotFoundError) as error:
-        offline = type(error).__name__ == "LocalEntryNotFoundError"
+    except (errors.EntryNotFoundError, errors.RepositoryNotFoundError) as error:
+        offline = isinstance(error, errors.LocalEntryNotFoundError)
         raise _not_fetched(source, error, offline=offline) from error
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) in {28, 30, 13}:  # no space, read-only, not permitted
+    except (OSError, ValueError, RuntimeError, httpx2.HTTPError, errors.XetDownloadError) as error:
+        if getattr(error, "errno", None) in {13, 28, 30}:  # not permitted, full, read-only
             raise
         raise _not_fetched(source, error, offline=True) from error
 
