@@ -172,8 +172,8 @@ class Index:
     def mark(self, *, origin: str, generation: int) -> None:
         """See `VectorIndex`."""
         with self._opened() as entries:
-            if entries.count():  # a search makes Chroma finish what it still has to write
-                entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+            # a search makes Chroma finish what it still has to write
+            entries.query(query_embeddings=self._probe(), n_results=1, include=[])
             self._write(origin=origin, generation=generation)
 
     def add(self, items: Sequence[tuple[str, str]]) -> None:
@@ -195,9 +195,9 @@ class Index:
     def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
         """See `VectorIndex`."""
         query = self.embedder.embed([text])
+        if most < 1:
+            return []
         with self._opened() as entries:
-            if most < 1 or not entries.count():
-                return []
             found = entries.query(query_embeddings=query, n_results=most, include=["distances"])
         distances = found["distances"] or [[]]
         pairs = zip(found["ids"][0], distances[0], strict=True)
@@ -293,8 +293,7 @@ class Index:
         self._entries = self._client.get_or_create_collection(
             "lessons", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
         )
-        if self._entries.count():
-            self._entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+        self._entries.query(query_embeddings=self._probe(), n_results=1, include=[])
 
     def _write(self, *, origin: str, generation: int) -> None:
         slot = self._take()
