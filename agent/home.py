@@ -21,12 +21,10 @@ from agent.reflector import Plain, Written
 from agent.runner import Crew
 from agent.settings import ModelSettings, Settings
 from agent.solver import Greedy
+from agent.transcript import EMBEDDED
 from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
 from agent.worlds import open_env
 from envs.types import Env
-
-EMBEDDED = "(embedded)"
-"""Mark in the name of the model that comes with the installation."""
 
 
 class Home:

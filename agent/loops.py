@@ -1,36 +1,71 @@
 """Keeping a weak solver from going in circles.
 
 A bare model repeats itself (open, close, open ...), and then nothing else can be seen. An action
-is withdrawn when it was tried often enough in this attempt: once if nothing happened, else twice,
-and a third time only while it still showed something new.
+is withdrawn when it was tried often enough in this attempt: once if nothing happened or it only
+looks, else twice, and a third time only while it still showed something new. Moves are counted
+afresh whenever something was done for the first time, since places are then worth another visit.
+The action that takes back the last deed is withdrawn until the next move. When nothing is left,
+those that were tried least are offered.
 """
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 
 from memory.types import StepRecord
 
 IDLE = "Nothing happens."
+LOOKS = ("look", "inventory", "examine ", "help")
+"""Beginnings of commands that change nothing."""
+MOVES = ("go to ",)
+BACK = (
+    (re.compile(r"take (.+) from (.+)"), "move {0} to {1}"),
+    (re.compile(r"move (.+) to (.+)"), "take {0} from {1}"),
+    (re.compile(r"open (.+)"), "close {0}"),
+    (re.compile(r"close (.+)"), "open {0}"),
+)
+"""What takes an action back."""
 
 
 def worthwhile(choices: Sequence[str], steps: Sequence[StepRecord]) -> tuple[str, ...]:
-    """`choices` without those that go in circles; all of them if none would be left."""
-    tried: dict[str, int] = {}
-    idle: set[str] = set()
+    """`choices` without those that go in circles; never empty unless `choices` is."""
+    total: Counter[str] = Counter()
+    tried: Counter[str] = Counter()
     news: dict[str, bool] = {}
+    idle: set[str] = set()
     known: set[str] = set()
+    deed = ""
     for step in steps:
-        tried[step.action] = tried.get(step.action, 0) + 1
-        news[step.action] = step.observation not in known
+        action, happened = step.action, not step.observation.startswith(IDLE)
+        looks, moves = action.startswith(LOOKS), action.startswith(MOVES)
+        if happened and not looks:
+            deed = "" if moves else action
+            if not moves and not total[action]:
+                tried = Counter({a: n for a, n in tried.items() if not a.startswith(MOVES)})
+        total[action] += 1
+        tried[action] += 1
+        news[action] = step.observation not in known
         known.add(step.observation)
-        if step.observation.startswith(IDLE):
-            idle.add(step.action)
-        else:
-            idle.discard(step.action)
+        (idle.discard if happened else idle.add)(action)
 
-    def often(choice: str) -> bool:
-        limit = 1 if choice in idle else 3 if news.get(choice) else 2
-        return tried.get(choice, 0) >= limit
+    def limit(choice: str) -> int:
+        return 1 if choice in idle or choice.startswith(LOOKS) else 3 if news.get(choice) else 2
 
-    return tuple(choice for choice in choices if not often(choice)) or tuple(choices)
+    back = reverse(deed)
+    left = tuple(c for c in choices if tried[c] < limit(c) and c != back)
+    if left:
+        return left
+    doing = [c for c in choices if not c.startswith(LOOKS) and c != back] or list(choices)
+    least = min((total[c] for c in doing), default=0)
+    return tuple(c for c in doing if total[c] == least)
+
+
+def reverse(action: str) -> str:
+    """The action that takes `action` back, or an empty string."""
+    for pattern, back in BACK:
+        match = pattern.fullmatch(action)
+        if match:
+            return back.format(*match.groups())
+    return ""

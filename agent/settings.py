@@ -59,8 +59,8 @@ class SolverSettings(Frozen):
 
     think: bool = False
     """Write a thought before each action; helps models of 1B and more, costs tokens."""
-    list_actions: bool = True
-    """Show the admissible actions in the prompt as well as in the grammar."""
+    list_actions: bool | None = None
+    """Show the possible actions in the prompt too; None: unless the model is the embedded one."""
     break_loops: bool = True
     """Withdraw an action that was done twice in the same situation without effect."""
     temperature: float = Field(default=0.0, ge=0)

@@ -17,6 +17,8 @@ from agent.models.types import Message
 from agent.settings import Settings
 from agent.state import State, recalled_of, seen_of, steps_of
 
+EMBEDDED = "(embedded)"
+"""Mark in the name of the model that comes with the installation."""
 CHARS_A_TOKEN = 3.0
 """A careful guess for English and code."""
 KEPT_STEPS = 4
@@ -33,7 +35,7 @@ def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Mes
     """The transcript of an environment that takes commands as text."""
     system, turns = _system(state, kit.settings), _turns(state)
     tail = [seen_of(state).observation] if turns else [state.get("first", "")]
-    if kit.settings.solver.list_actions and choices:
+    if choices and _listed(kit):
         tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
     recalled = recalled_of(state)
     if recalled:
@@ -42,6 +44,11 @@ def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Mes
     room = kit.settings.model.context * CHARS_A_TOKEN - len(system) - len(last["content"]) - 1500
     head: list[Message] = [{"role": "system", "content": system}]
     return [*head, *_fit(turns, int(room)), last]
+
+
+def _listed(kit: Kit) -> bool:
+    chosen = kit.settings.solver.list_actions
+    return EMBEDDED not in kit.model.name if chosen is None else chosen
 
 
 def conversation(state: State, settings: Settings) -> list[Message]:

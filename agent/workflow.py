@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.loops import IDLE
+from agent.loops import IDLE, LOOKS, MOVES
 from memory.types import StepRecord
 
-LOOKS = ("look", "inventory", "examine ", "help", "close ")
-MOVES = ("go to ",)
 OPENS = ("open ",)
 
 
@@ -20,7 +18,7 @@ def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
     """
     kept: list[StepRecord] = []
     for step in reversed(steps):
-        idle = step.observation.startswith(IDLE) or step.action.startswith(LOOKS)
+        idle = step.observation.startswith(IDLE) or step.action.startswith((*LOOKS, "close "))
         if idle and kept:
             continue
         if kept and step.action.startswith(MOVES) and kept[-1].action.startswith(MOVES):

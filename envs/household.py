@@ -16,7 +16,7 @@ from pathlib import Path
 
 from envs.errors import Missing, UnknownName, UserError
 from envs.houseproblem import game, traj_data
-from envs.houses import LEVELS, TASK_TYPES, House, Level, generate
+from envs.houses import LEVELS, House, Level, generate
 from envs.textepisode import open_text_episode
 from envs.types import Episode, Limits, Split, Task
 from envs.workers import WorkerPool
@@ -72,7 +72,7 @@ class Household:
     def house(self, task: Task) -> House:
         """The house of a task. Raises `UnknownName` for a task that is not of this environment."""
         level, split, kind, number = (*task.id.split("/"), "", "", "", "")[:4]
-        if level == self.level.name and kind in TASK_TYPES and number.isdecimal():
+        if level == self.level.name and kind in self.level.kinds and number.isdecimal():
             house = generate(int(number[:18]), level=self.level, task_type=kind)
             if self._task(house).id == task.id and split == task.split:
                 return house
@@ -81,19 +81,19 @@ class Household:
 
     def _list(self) -> dict[Split, tuple[Task, ...]]:
         """All splits at once. Seeds count up; each has one type of task and one split."""
-        found = {(split, kind): dict[str, Task]() for split in MADE for kind in TASK_TYPES}
-        share = -(-self._per_split // len(TASK_TYPES))
-        for number, kind in enumerate(TASK_TYPES):
+        found = {(split, kind): dict[str, Task]() for split in MADE for kind in self.level.kinds}
+        share = -(-self._per_split // len(self.level.kinds))
+        for number, kind in enumerate(self.level.kinds):
             seed = number
             while any(len(found[split, kind]) < share for split in MADE):
                 task = self._task(generate(seed, level=self.level, task_type=kind))
                 kept = found[task.split, kind]
                 if len(kept) < share:
                     kept.setdefault(task.key, task)
-                seed += len(TASK_TYPES)
+                seed += len(self.level.kinds)
         listed: dict[Split, tuple[Task, ...]] = {}
         for split in MADE:
-            turns = zip(*(found[split, kind].values() for kind in TASK_TYPES), strict=True)
+            turns = zip(*(found[split, kind].values() for kind in self.level.kinds), strict=True)
             listed[split] = tuple(task for turn in turns for task in turn)[: self._per_split]
         return listed
 

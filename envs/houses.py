@@ -59,11 +59,22 @@ class Level(Frozen):
     """Most copies of the thing that is asked for."""
     shut: bool = True
     """Whether things may lie behind doors and in drawers."""
+    kinds: tuple[TaskType, ...] = TASK_TYPES
+    """Types of task that are set."""
 
 
 LEVELS: dict[str, Level] = {
     level.name: level
     for level in (
+        Level(
+            name="nook",
+            steps=30,
+            places=(2, 3),
+            things=(2, 3),
+            copies=2,
+            shut=False,
+            kinds=("pick_and_place_simple", "look_at_obj_in_light"),
+        ),
         Level(name="tiny", steps=30, places=(3, 4), things=(3, 4), copies=2, shut=False),
         Level(name="small", steps=50, places=(6, 8), things=(7, 11), copies=3),
         Level(name="medium", steps=50, places=(12, 16), things=(16, 24), copies=3),

@@ -45,9 +45,19 @@ def test_a_place_that_still_shows_news_may_be_visited_a_third_time() -> None:
     )
 
 
-def test_when_all_actions_went_in_circles_all_are_offered_again() -> None:
-    steps = [step(0, "look", "Nothing happens.")]
-    assert worthwhile(("look",), steps) == ("look",)
+def test_when_nothing_is_left_the_least_tried_are_offered() -> None:
+    steps = [step(n, "go to desk 1", "A desk.") for n in range(3)]
+    steps += [step(3 + n, "go to shelf 1", "A shelf.") for n in range(2)]
+    choices = ("go to desk 1", "go to shelf 1", "look")
+    assert worthwhile(choices, [*steps, step(5, "look", "A room.")]) == ("go to shelf 1",)
+    assert worthwhile(("look",), [step(0, "look", "Nothing happens.")]) == ("look",)
+
+
+def test_places_are_worth_another_visit_when_something_was_done_for_the_first_time() -> None:
+    walks = [step(n, "go to desk 1", "A desk.") for n in range(2)]
+    taken = step(2, "take pen 1 from shelf 1", "You pick up the pen 1.")
+    choices = ("go to desk 1", "move pen 1 to shelf 1", "look")
+    assert worthwhile(choices, [*walks, taken]) == ("go to desk 1", "look")
 
 
 def test_a_workflow_keeps_what_mattered() -> None:
