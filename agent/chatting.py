@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
-
-from memory.recall import render
 
 from agent.kit import Event, Kit
 from agent.models.types import Message, Sampling
 from agent.state import State, recalled_of, steps_of
 from agent.transcript import prompt
 from agent.verifier import called
-from envs.types import Action, ToolSpec
+from envs.errors import clip, one_line
+from envs.types import Action, Frozen, ToolSpec
+from memory.recall import render
 from memory.types import StepRecord, Usage
 
 REPLY = "reply"
@@ -22,42 +23,51 @@ ONCE_MORE = 2
 """Calls of one tool in one turn."""
 ANSWER_TOKENS = 400
 """Most tokens of an answer."""
+ARGUMENT_CHARS = 400
+"""Most characters of a text argument."""
+ARGUMENT_TOKENS = 400
+"""Most tokens of all arguments: more than `ARGUMENT_CHARS` come to."""
+GLANCE = 4
+"""Messages of the conversation that are glanced at when a tool is chosen."""
 
 
 class ConstrainedTools:
-    """For models without tool calling: first the name of the tool, then its arguments, as JSON."""
+    """For models without tool calling: first the name of the tool, then its arguments, as JSON.
+
+    Both are shown by examples, which weak models follow better than descriptions.
+    """
 
     async def choose(self, state: State, kit: Kit) -> State:
         """Two short constrained replies, or the answer in free text."""
         specs = open_tools(kit.player.tools, steps_of(state))
-        messages = constrained_messages(state, kit, specs)
+        told = told_so_far(state, kit)
         usage = Usage()
         name = REPLY
         if len(specs) > 1:
             chosen = await kit.model.reply(
-                [*messages, {"role": "user", "content": prompt("chat_choose")}],
+                choice_messages(told, specs),
                 schema=_object({"tool": {"enum": [spec.name for spec in specs]}}),
                 sampling=Sampling(max_tokens=24),
             )
             usage += chosen.usage
             name = str((chosen.data or {}).get("tool", REPLY))
         if name == REPLY:
-            return await answer(messages, kit, state=state, usage=usage)
+            return await answer(answer_messages(state, kit), kit, state=state, usage=usage)
         spec = next(spec for spec in specs if spec.name == name)
-        ask = f"Give the arguments of {name} as JSON. {spec.description}"
         filled = await kit.model.reply(
-            [*messages, {"role": "user", "content": ask}],
-            schema=spec.parameters,
-            sampling=Sampling(max_tokens=300),
+            argument_messages(told, spec),
+            schema=bounded(spec.parameters),
+            sampling=Sampling(max_tokens=ARGUMENT_TOKENS),
         )
+        usage += filled.usage
         action = Action(tool=name, arguments=filled.data or {})
         if repeated(action, steps_of(state)):
-            return await answer(messages, kit, state=state, usage=usage + filled.usage)
+            return await answer(answer_messages(state, kit), kit, state=state, usage=usage)
         return {
             "action": action.model_dump(),
             "thought": "",
             "said": [filled.text],
-            "usage": (usage + filled.usage).model_dump(),
+            "usage": usage.model_dump(),
         }
 
 
@@ -134,18 +144,82 @@ def _question(state: State, kit: Kit) -> str:
     return f"{kit.task.goal}\n\n{render(recalled)}" if recalled else kit.task.goal
 
 
-def constrained_messages(state: State, kit: Kit, specs: Sequence[ToolSpec]) -> list[Message]:
-    """System with the tools, the conversation, the question, and results as user turns."""
+class Example(Frozen):
+    """A message, the tool that fits it, and its arguments."""
+
+    message: str
+    """What a user says."""
+    tool: str
+    """The tool."""
+    arguments: str
+    """Its arguments as JSON."""
+
+
+@cache
+def examples() -> tuple[Example, ...]:
+    """Those of `prompts/chat_examples.md`, a line each: `MESSAGE => TOOL ARGUMENTS`."""
+    found = []
+    for line in prompt("chat_examples").splitlines():
+        message, _, call = line.rpartition(" => ")
+        tool, _, arguments = call.partition(" ")
+        found.append(Example(message=message, tool=tool, arguments=arguments))
+    return tuple(found)
+
+
+def told_so_far(state: State, kit: Kit) -> str:
+    """The question with a glance at the conversation before it and the results in this turn."""
+    before = [f"{m['role']}: {clip(one_line(str(m['content'])), most=200)}" for m in kit.history]
+    lines = [f"(Earlier: {' | '.join(before[-GLANCE:])})"] if before else []
+    lines.append(_question(state, kit))
+    lines += [f"Result of {called(s)[0]}: {s.observation}" for s in steps_of(state)]
+    return "\n".join(lines)
+
+
+def choice_messages(told: str, specs: Sequence[ToolSpec]) -> list[Message]:
+    """The tools, examples of the choice, and what is asked now."""
     listing = "\n".join(f"- {spec.name}: {spec.description}" for spec in specs)
+    names = {spec.name for spec in specs}
     messages: list[Message] = [
-        {"role": "system", "content": prompt("chat") + f"\n\nTools:\n{listing}"},
-        *kit.history,
-        {"role": "user", "content": _question(state, kit)},
+        {"role": "system", "content": prompt("chat_choose") + f"\n\nTools:\n{listing}"}
     ]
-    for step in steps_of(state):
-        messages.append({"role": "assistant", "content": step.action})
-        messages.append({"role": "user", "content": f"Result: {step.observation}"})
-    return messages
+    for example in examples():
+        if example.tool in names:
+            messages.append({"role": "user", "content": example.message})
+            messages.append({"role": "assistant", "content": json.dumps({"tool": example.tool})})
+    return [*messages, {"role": "user", "content": told}]
+
+
+def argument_messages(told: str, spec: ToolSpec) -> list[Message]:
+    """One tool, examples of its arguments, and what is asked now."""
+    about = f"Write the arguments of the tool {spec.name} as JSON. {spec.description}"
+    messages: list[Message] = [{"role": "system", "content": about}]
+    for example in examples():
+        if example.tool == spec.name:
+            messages.append({"role": "user", "content": example.message})
+            messages.append({"role": "assistant", "content": example.arguments})
+    return [*messages, {"role": "user", "content": told}]
+
+
+def bounded(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The schema with every text bounded, so that no reply is cut off in the middle."""
+    properties = {
+        name: {"maxLength": ARGUMENT_CHARS, **schema} if schema.get("type") == "string" else schema
+        for name, schema in parameters.get("properties", {}).items()
+    }
+    return {**parameters, "properties": properties}
+
+
+def answer_messages(state: State, kit: Kit) -> list[Message]:
+    """The conversation, the question, and what the tools said."""
+    results = [f"The {called(s)[0]} says: {s.observation}" for s in steps_of(state)]
+    content = "\n\n".join([_question(state, kit), *results])
+    if results:
+        content += "\n\nAnswer the message with this result, in one sentence."
+    return [
+        {"role": "system", "content": prompt("chat")},
+        *kit.history,
+        {"role": "user", "content": content},
+    ]
 
 
 def native_messages(state: State, kit: Kit) -> list[Message]:

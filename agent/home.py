@@ -6,11 +6,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from memory.embed import MiniLM
-from memory.index import Index
-from memory.ledger import Ledger
-from memory.recall import Memory
-
 from agent.chatting import ConstrainedTools, NativeTools
 from agent.crossing import off
 from agent.graph import Graph, opened
@@ -25,6 +20,10 @@ from agent.transcript import EMBEDDED
 from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
 from agent.worlds import open_env
 from envs.types import Env
+from memory.embed import MiniLM
+from memory.index import Index
+from memory.ledger import Ledger
+from memory.recall import Memory
 
 
 class Home:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from memory.recall import Memory
 from pydantic import Field
 
 from agent.models.types import Message, Model
@@ -15,6 +14,7 @@ from agent.player import Player
 from agent.settings import Settings
 from agent.state import Attempt
 from envs.types import Frozen, Task
+from memory.recall import Memory
 from memory.types import Lesson, Usage, Verdict
 
 if TYPE_CHECKING:

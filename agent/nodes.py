@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from memory.recall import Query
-
 from agent.budget import exceeded
 from agent.crossing import off
 from agent.kit import Event, Kit
@@ -18,6 +16,7 @@ from agent.state import (
     verdicts_of,
 )
 from envs.types import Action
+from memory.recall import Query
 from memory.types import Exposure, Recalled, StepRecord
 
 RECENT = 3

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from memory.recall import strip_marked
-
 from agent.models.types import Model, Sampling
 from agent.state import Attempt
 from agent.transcript import prompt
 from agent.workflow import essential
 from envs.errors import clip, one_line
+from memory.recall import strip_marked
 from memory.types import Lesson, LessonKind, Scope, Source, Usage, Verdict
 
 LONG = 12

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 
-from memory.recall import render
-
 from agent.kit import Kit
 from agent.models.types import Message
 from agent.settings import Settings
 from agent.state import State, recalled_of, seen_of, steps_of
+from memory.recall import render
 
 EMBEDDED = "(embedded)"
 """Mark in the name of the model that comes with the installation."""

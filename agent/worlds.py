@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envs.alfworld import Alfworld
-from envs.household import LEVELS, Household
-
 from agent.settings import Settings
+from envs.alfworld import Alfworld
 from envs.errors import UnknownName
+from envs.household import LEVELS, Household
 from envs.toy import Toy
 from envs.types import Env
 

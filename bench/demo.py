@@ -13,7 +13,7 @@ from agent.runner import Crew, Spec, run
 from envs.types import Env, Frozen, Task
 from memory.types import Trajectory
 
-LEVEL = "household:tiny"
+LEVEL = "household:nook"
 """Houses in which the embedded model neither always nor never wins."""
 
 

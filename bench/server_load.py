@@ -65,6 +65,15 @@ class Plan(Frozen):
         return self.first + self.gap * self.pieces
 
 
+async def spoken(plan: Plan) -> AsyncIterator[str]:
+    """The words, each when it is due: what a sleep takes too long does not add up."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    for number in range(1, plan.pieces + 1):
+        await asyncio.sleep(began + plan.gap * number - loop.time())
+        yield "word "
+
+
 class Stub(PolicyModel):
     """Chooses to reply after a wait, then gives words with gaps."""
 
@@ -92,9 +101,8 @@ class Stub(PolicyModel):
         sampling: Sampling = Sampling(),  # noqa: ARG002
     ) -> AsyncIterator[str]:
         """The words."""
-        for _ in range(self._plan.pieces):
-            await asyncio.sleep(self._plan.gap)
-            yield "word "
+        async for word in spoken(self._plan):
+            yield word
 
 
 def bare(plan: Plan) -> FastAPI:
@@ -105,9 +113,8 @@ def bare(plan: Plan) -> FastAPI:
     async def complete(_body: dict[str, Any]) -> StreamingResponse:
         async def pieces() -> AsyncIterator[bytes]:
             await asyncio.sleep(plan.first)
-            for _ in range(plan.pieces):
-                await asyncio.sleep(plan.gap)
-                yield event({"choices": [{"index": 0, "delta": {"content": "word "}}]})
+            async for word in spoken(plan):
+                yield event({"choices": [{"index": 0, "delta": {"content": word}}]})
             yield DONE
 
         return StreamingResponse(pieces(), media_type="text/event-stream")

@@ -132,7 +132,7 @@ def _honest(result: Demo, settings: Settings, url: str) -> None:
         "A 135M model follows instructions poorly: it gets by here because its replies are "
         "constrained to possible actions. For a real one set one of these and run it again:\n"
         "  export OPENAI_BASE_URL=http://... OPENAI_API_KEY=...    any OpenAI-compatible server\n"
-        "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b     after: journeyman models pull qwen2.5-1.5b"
+        "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b   after: journeyman models pull qwen2.5-1.5b"
     )
     out.print(f"\n{result.seconds / 60:.1f} minutes. Look around:")
     out.print(f"  export JOURNEYMAN_HOME={safe(str(settings.home))}")

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import typer
-from agent.models.resolve import describe
 
 from agent.home import open_memory
+from agent.models.resolve import describe
 from agent.runner import interrupted
 from agent.settings import Settings, load
 from agent.worlds import alfworld_data

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from envs.fetch import fetch_alfworld
 
 from agent.settings import load
 from agent.worlds import NAMES, alfworld_data, open_env
 from envs.check import check as check_env
 from envs.errors import JourneymanError, UnknownName
+from envs.fetch import fetch_alfworld
 from envs.types import SPLITS
 from server.commands.memory import Json
 from server.console import err, out, safe, say_json, table

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from memory.recall import Memory
 
 from agent.home import open_memory
 from agent.settings import load
 from envs.errors import UnknownName, UserError, clip
+from memory.recall import Memory
 from memory.types import Lesson, Status, Trajectory
 from server.console import out, safe, say_json, table
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+
 from agent.models.pull import list_models
 from agent.models.pull import pull as pull_model
-
 from agent.settings import load
 from server.commands.memory import Json
 from server.console import err, out, safe, say_json, table
