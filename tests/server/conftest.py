@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from agent.home import Home, home
 from agent.models.scripted import PolicyModel
-from agent.models.types import Message, Model
+from agent.models.types import Message, Model, Sampling
 from agent.settings import Settings
 from memory.embed import HashEmbedder
 from memory.index import ListIndex
@@ -28,7 +30,11 @@ class Door:
 
     client: httpx.AsyncClient
     place: Home
-    turns: Turns
+    app: FastAPI
+
+    @property
+    def turns(self) -> Turns:
+        return self.app.state.turns
 
     async def say(self, text: str, **more: Any) -> httpx.Response:
         body = {"messages": [{"role": "user", "content": text}], **more}
@@ -42,24 +48,26 @@ def memory_at(folder: Path) -> Memory:
     return Memory(Ledger(folder / "ledger.db"), ListIndex(HashEmbedder()))
 
 
-def counting(messages: Sequence[Message], schema: dict[str, Any] | None) -> str | dict[str, Any]:
-    """Chooses the calculator for "How much is X?", then says what it worked out; else chats."""
-    question = next(str(m["content"]) for m in reversed(messages) if _asks(m))
-    result = next(
-        (str(m["content"]) for m in messages if str(m["content"]).startswith("Result: ")), ""
-    )
-    if schema is None:
-        said = sum(1 for m in messages if m["role"] == "user")
-        return f"It is {result.partition(']')[2].strip()}." if result else f"Message {said}."
-    if "tool" in schema["properties"]:
-        counts = "How much is" in question and not result
-        return {"tool": "calculator" if counts else "reply"}
-    return {"expression": question.partition("How much is ")[2].partition("?")[0]}
+class Counts(PolicyModel):
+    """Works `todo` out with the calculator and says `answer`; goes by schemas, not by prompts."""
+
+    def __init__(self, todo: str = "", *, answer: str = "Well.") -> None:
+        super().__init__(lambda _messages, schema: self._said(schema), name="counts")
+        self.todo = todo
+        self.answer = answer
+
+    def _said(self, schema: dict[str, Any] | None) -> str | dict[str, Any]:
+        if schema is None:
+            return self.answer
+        if "tool" in schema["properties"]:
+            return {"tool": "calculator" if self.todo else "reply"}
+        todo, self.todo = self.todo, ""
+        return {"expression": todo}
 
 
-def _asks(message: Message) -> bool:
-    content = str(message["content"])
-    return message["role"] == "user" and not content.startswith(("Which tool", "Give the", "Resu"))
+@pytest.fixture
+def counts() -> type[Counts]:
+    return Counts
 
 
 @pytest.fixture
@@ -75,17 +83,39 @@ def opens(tmp_path: Path) -> Opens:
         **settings: Any,
     ) -> AsyncIterator[Door]:
         chosen = Settings.model_validate({"home": tmp_path, **settings})
-        models = {"model": model or PolicyModel(counting)}
+        models = {"model": model or Counts()}
         async with home(chosen, memory=memory_at(tmp_path), models=models) as place:
             app = create_app(place)
             transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
             async with httpx.AsyncClient(
                 transport=transport, base_url=base, headers=headers
             ) as client:
-                yield Door(client, place, app.state.turns)
+                yield Door(client, place, app)
                 await app.state.turns.drain(seconds=10)
 
     return opened
+
+
+class Slow(PolicyModel):
+    """Begins its answer, and ends it when `go` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda _messages, _schema: {"tool": "reply"}, name="slow")
+        self.answers = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def stream(
+        self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
+    ) -> AsyncIterator[str]:
+        yield "At "
+        self.answers.set()
+        await self.go.wait()
+        yield "last."
+
+
+@pytest.fixture
+def slow() -> Slow:
+    return Slow()
 
 
 def events(text: str) -> list[dict[str, Any]]:

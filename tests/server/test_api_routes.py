@@ -91,9 +91,7 @@ async def test_prune_shows_first_and_then_does_it(opens: Any) -> None:
         memory.typed("Something else")
         preview = (await door.client.post("/api/memory/prune", json=rule)).json()
         assert memory.ledger.lesson(lesson.id).status == "candidate"
-        done = (
-            await door.client.post("/api/memory/prune", json={**rule, "apply": True})
-        ).json()
+        done = (await door.client.post("/api/memory/prune", json={**rule, "apply": True})).json()
         assert memory.ledger.lesson(lesson.id).status == "retired"
         back = await door.client.post(f"/api/changes/{done['changes'][0]['id']}/undo")
         assert memory.ledger.lesson(lesson.id).status == "candidate"
@@ -145,8 +143,8 @@ async def test_changes_are_listed_and_shown(opens: Any) -> None:
     assert one.json() == page["items"][0]
 
 
-async def test_runs_are_listed_and_shown_with_their_steps(opens: Any) -> None:
-    async with opens() as door:
+async def test_runs_are_listed_and_shown_with_their_steps(opens: Any, counts: Any) -> None:
+    async with opens(counts("6 * 7", answer="42.")) as door:
         answer = (await door.say("How much is 6 * 7?")).json()
         run = answer["journeyman"]["run"]
         listed = (await door.client.get("/api/runs")).json()

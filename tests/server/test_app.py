@@ -54,7 +54,7 @@ async def test_an_application_opens_and_closes_its_own_home(tmp_path: Path) -> N
         listed = await client.get("/v1/models")
     assert ready.json()["status"] == "ready"
     assert "stub" in ready.json()["model"]
-    assert [one["id"] for one in listed.json()["data"]][0] == "journeyman"
+    assert listed.json()["data"][0]["id"] == "journeyman"
     assert (tmp_path / "ledger.db").exists()
 
 

@@ -45,7 +45,9 @@ async def test_a_name_that_was_rebound_to_loopback_is_shut_out(opens: Any, path:
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1.evil.com"])
 async def test_pages_from_elsewhere_are_shut_out(opens: Any, origin: str) -> None:
     async with opens() as door:
-        answer = await door.client.post("/api/memory", json={"text": "x"}, headers={"origin": origin})
+        answer = await door.client.post(
+            "/api/memory", json={"text": "x"}, headers={"origin": origin}
+        )
         assert door.place.ledger.lessons() == []
     assert answer.status_code == 403
     assert answer.json()["error"]["code"] == "forbidden_origin"
@@ -58,7 +60,12 @@ async def test_pages_of_this_machine_are_let_in(opens: Any) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{}, {"authorization": "Bearer wrong"}, {"authorization": "a-key"}, {"authorization": "Bearer"}],
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "a-key"},
+        {"authorization": "Bearer"},
+    ],
 )
 @pytest.mark.parametrize("path", ["/v1/models", "/api/memory", "/readyz", "/docs", "/openapi.json"])
 async def test_with_a_key_everything_asks_for_it(
