@@ -252,9 +252,8 @@ def _changes(memory: Memory, lessons: Sequence[Lesson], run_id: str) -> list[Cha
 
 
 def _stop(state: State) -> str:
-    if state.get("stop"):
-        return state["stop"]
-    return "done" if state.get("seen", {}).get("terminated") else "limit"
+    ended = "done" if state.get("seen", {}).get("terminated") else "limit"
+    return state.get("stop", "") or ended
 
 
 def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str) -> Trajectory:

@@ -92,12 +92,12 @@ def attempt_of(state: State, task: Task) -> Attempt:
 
 def seen_of(state: State) -> Seen:
     """What stands there now."""
-    return Seen(**state["seen"])
+    return Seen(**state.get("seen", {}))
 
 
 def action_of(state: State) -> Action:
     """The action that was chosen."""
-    return Action(**state["action"])
+    return Action(**state.get("action", {}))
 
 
 def recalled_of(state: State) -> tuple[Recalled, ...]:

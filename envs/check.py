@@ -25,7 +25,7 @@ class Finding(Frozen):
 
 def check(env: Env, *, most: int = 2, seed: int = 0) -> list[Finding]:
     """Tries `most` tasks of each split; a finding for each rule, in a fixed order."""
-    tasks = {split: tuple(env.tasks(split)) for split in SPLITS}
+    tasks: dict[Split, tuple[Task, ...]] = {split: tuple(env.tasks(split)) for split in SPLITS}
     found = list(_check_tasks(env, tasks))
     rng = random.Random(seed)
     sample = [task for split in SPLITS for task in tasks[split][:most]]

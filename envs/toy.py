@@ -100,7 +100,7 @@ class Toy:
 
     def __init__(self, *, secret: int = 0) -> None:
         homes = random.Random(secret).sample(COLOURS, len(COLOURS))
-        self._homes = dict(zip(THINGS, homes, strict=True))
+        self._homes: dict[str, str] = dict(zip(THINGS, homes, strict=True))
 
     def tasks(self, split: Split) -> Sequence[Task]:
         """Rooms of the splits are disjoint."""

@@ -30,6 +30,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "openai": ("agent/models/client.py",),
     "xllamacpp": ("agent/models/llama.py",),
     "huggingface_hub": ("agent/models/pull.py",),
+    "httpx2": ("agent/models/pull.py",),
     "chromadb": ("memory/index.py",),
     "sentence_transformers": ("memory/embed.py",),
     "torch": ("memory/embed.py",),

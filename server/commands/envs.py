@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, TaskID
 
 from agent.settings import load
 from agent.worlds import NAMES, alfworld_data, open_env
@@ -56,7 +57,15 @@ def fetch(
     if name != "alfworld":
         raise UnknownName("data set", name, ("alfworld",))
     where = alfworld_data(load())
-    counts = fetch_alfworld(where, archive=archive, progress=lambda text: err.print(safe(text)))
+    with Progress(console=err, transient=True) as bars:
+        shown: dict[str, TaskID] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in shown:
+                shown[what] = bars.add_task(safe(what), total=total or None)
+            bars.update(shown[what], completed=done)
+
+        counts = fetch_alfworld(where, archive=archive, progress=progress)
     if as_json:
         say_json({"data": str(where), "games": counts})
     else:

@@ -10,7 +10,7 @@ from agent.home import open_memory
 from agent.settings import load
 from envs.errors import UnknownName, UserError, clip
 from memory.recall import Memory
-from memory.types import Lesson, Status, Trajectory
+from memory.types import Lesson, LessonKind, Status, Trajectory
 from server.console import out, safe, say_json, table
 
 app = typer.Typer(help="Inspect and prune what the agent remembers.", no_args_is_help=True)
@@ -131,7 +131,7 @@ def prune(
     memory = opened()
     plan = memory.prune(
         status=_status(status) if status else None,
-        kind=kind or None,
+        kind=_kind(kind) if kind else None,
         contains=contains or None,
         unused_days=unused_days,
         keep=keep,
@@ -176,6 +176,14 @@ def _status(name: str) -> Status:
         if one == name:
             return one
     raise UnknownName("status", name, known)
+
+
+def _kind(name: str) -> LessonKind:
+    known: tuple[LessonKind, ...] = ("fact", "strategy", "pitfall", "workflow")
+    for one in known:
+        if one == name:
+            return one
+    raise UnknownName("kind", name, known)
 
 
 def _trajectory(memory: Memory, lesson: Lesson) -> Trajectory | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -101,7 +101,7 @@ def choose(env: Env, split: str, *, n: int, task_id: str = "") -> list[Task]:
     """The first `n` tasks of a split, or the one with this id."""
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
-    chosen: Split = split  # type: ignore[assignment]
+    chosen = cast("Split", split)
     if task_id:
         known = [task for one in SPLITS for task in env.tasks(one)]
         found = [task for task in known if task.id == task_id]
@@ -178,10 +178,9 @@ def row(trajectory: Trajectory) -> dict[str, object]:
 def line(trajectory: Trajectory) -> str:
     """One trajectory on one line."""
     told = row(trajectory)
-    mark = {True: "[green]solved[/green]", False: "[yellow]not solved[/yellow]"}.get(
-        told["success"],  # type: ignore[arg-type]
-        "[red]failed[/red]",
-    )
+    solved = trajectory.score.passed if trajectory.score else None
+    marks = {True: "[green]solved[/green]", False: "[yellow]not solved[/yellow]"}
+    mark = "[red]failed[/red]" if solved is None else marks[solved]
     tokens = f"{told['prompt_tokens']}+{told['completion_tokens']}"
     text = (
         f"{mark}  {safe(str(told['type']))}  {told['steps']} steps  "
@@ -191,8 +190,9 @@ def line(trajectory: Trajectory) -> str:
         text += f"  oracle retry x{trajectory.attempts - 1}"
     if trajectory.lessons:
         text += f"  wrote {', '.join(trajectory.lessons)}"
-    if told["recalled"]:
-        text += f"  recalled {len(told['recalled'])}"  # type: ignore[arg-type]
+    recalled = {item.lesson for step in trajectory.steps for item in step.recalled}
+    if recalled:
+        text += f"  recalled {len(recalled)}"
     return text + (f"\n     {safe(trajectory.error)}" if trajectory.error else "")
 
 

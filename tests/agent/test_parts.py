@@ -25,8 +25,11 @@ def step(index: int, action: str, observation: str) -> StepRecord:
     return StepRecord(index=index, action=action, observation=observation)
 
 
-def attempt(*steps: StepRecord, answer: str = "", **seen: bool) -> Attempt:
-    last = Seen(observation=steps[-1].observation if steps else "", **seen)
+def attempt(
+    *steps: StepRecord, answer: str = "", terminated: bool = False, truncated: bool = False
+) -> Attempt:
+    seen = steps[-1].observation if steps else ""
+    last = Seen(observation=seen, terminated=terminated, truncated=truncated)
     return Attempt(task=TASK, number=0, first="", steps=steps, last=last, answer=answer)
 
 
