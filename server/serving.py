@@ -23,6 +23,7 @@ from types import FrameType
 import httpx
 import psutil
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 
 from agent.home import home
@@ -63,29 +64,29 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
         url = _url(settings.server.host, listener.getsockname()[1])
         async with home(settings) as place:
             app = create_app(place)
-            config = uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                lifespan="off",
-                ws="none",
-                timeout_graceful_shutdown=int(GRACE_S),
-            )
             with _recorded(settings, url):
-                server = _Server(config, ready=lambda: on_ready(url))
+                server = Server(app, ready=lambda: on_ready(url))
                 await server.serve(sockets=[listener])
             await app.state.turns.drain(seconds=0.0 if server.force_exit else DRAIN_S)
 
 
-class _Server(uvicorn.Server):
-    """Says when it answers, and lets the signal that ends it be the end of it.
+class Server(uvicorn.Server):
+    """Serves an application whose home is open; says when it answers.
 
     uvicorn raises a captured signal again after its shutdown, which would kill this process before
-    the home is closed.
+    the home is closed. Here the signal has done its work with the shutdown.
     """
 
-    def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
+    def __init__(self, app: FastAPI, *, ready: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=int(GRACE_S),
+        )
         super().__init__(config)
         self._ready = ready
 
