@@ -125,7 +125,7 @@ async def home(
             finally:
                 await place.close()
     finally:
-        await off(own.ledger.close)
+        await off(own.close)
 
 
 def checkpoints(settings: Settings) -> Path:

@@ -84,7 +84,7 @@ def test_steps_come_from_the_level_or_the_caller(tmp_path: Path) -> None:
 
 
 def test_an_unknown_level_names_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="medium, real, small, tiny"):
+    with pytest.raises(UnknownName, match="medium, nook, real, small, tiny"):
         Household(tmp_path, level="xyz")
 
 
