@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Callable, Sequence
 
@@ -12,12 +13,33 @@ from agent.models.types import Message
 from agent.nodes import restored
 from agent.runner import Spec, new_id, run
 from envs.chat import Chat, chat_task
-from envs.errors import ModelError, UserError, one_line
+from envs.errors import ModelError, Refused, UserError, one_line
 from envs.types import Frozen
 from memory.types import Lesson, Scope, Source, Trajectory
 from skills.sandbox import Sandbox
 from skills.tools import Tool, calculator, memory_search, python, remember
 
+WORD = re.compile(r"\w{3,}")
+EMPTY = frozenset(
+    [
+        "the",
+        "user",
+        "users",
+        "that",
+        "this",
+        "has",
+        "have",
+        "and",
+        "are",
+        "was",
+        "for",
+        "with",
+        "his",
+        "her",
+        "their",
+    ]
+)
+"""Words that say nothing about whom or what."""
 TURNS = 12
 """Turns of the conversation that the model is told."""
 
@@ -52,6 +74,7 @@ class Chats:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._sandbox = Sandbox()
+        home.at_close(self._sandbox.close)
 
     async def turn(
         self,
@@ -100,6 +123,8 @@ class Chats:
             ][:5]
 
         def write(fact: str) -> str:
+            if not said_in(fact, text):
+                raise Refused("the message does not say that", repair="remember what was said")
             lesson = Lesson(
                 id=f"L{hashlib.sha256(f'{user}|{one_line(fact).lower()}'.encode()).hexdigest()[:12]}",
                 kind="fact",
@@ -122,6 +147,16 @@ class Chats:
             remember(write),
         )
         return {tool.spec.name: tool for tool in tools}
+
+
+def said_in(fact: str, message: str) -> bool:
+    """Whether at least half of the words that carry a fact stand in the message it goes back to.
+
+    A weak model asks to remember things that nobody said; those must not become memory.
+    """
+    carrying = [word for word in WORD.findall(fact.lower()) if word not in EMPTY]
+    spoken = set(WORD.findall(message.lower()))
+    return bool(carrying) and sum(word in spoken for word in carrying) * 2 >= len(carrying)
 
 
 def _turn(trajectory: Trajectory, thread: str) -> Turn:

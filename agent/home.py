@@ -43,6 +43,7 @@ class Home:
         self._graph = graph
         self._models: dict[str, Model] = dict(models or {})
         self._envs: dict[tuple[str, int], Env] = {}
+        self._closing: list[Callable[[], None]] = []
 
     async def model(self, role: str = "model") -> Model:
         """The model of a role (`model`, `verifier`, `reflector`), started when first asked for."""
@@ -91,8 +92,15 @@ class Home:
         spared = drafts == "auto" and EMBEDDED in model.name
         return Plain() if drafts == "plain" or spared else Written(model)
 
+    def at_close(self, close: Callable[[], None]) -> None:
+        """Has something closed together with this home."""
+        self._closing.append(close)
+
     async def close(self) -> None:
         """Ends models and environments; the ledger is closed by `home`."""
+        for close in self._closing:
+            await off(close)
+        self._closing.clear()
         for model in self._models.values():
             await model.close()
         for env in self._envs.values():

@@ -15,12 +15,15 @@ from agent.state import (
     steps_of,
     verdicts_of,
 )
+from agent.transcript import EMBEDDED
 from envs.types import Action
 from memory.recall import Query
 from memory.types import Exposure, Recalled, StepRecord
 
 RECENT = 3
 """Steps that recall looks back on."""
+SMALL, LARGE = 96, 256
+"""Default budgets of recall in tokens, for the embedded model and for others."""
 
 
 async def recall(state: State, kit: Kit) -> State:
@@ -33,7 +36,7 @@ async def recall(state: State, kit: Kit) -> State:
     found = await off(
         kit.memory.recall,
         query,
-        budget_tokens=bounds.budget_tokens,
+        budget_tokens=recall_budget(bounds.budget_tokens, kit.model.name),
         floor=bounds.floor,
         most=bounds.most,
         guard=kit.guard,
@@ -49,6 +52,13 @@ async def recall(state: State, kit: Kit) -> State:
         "recalled": [item.model_dump() for item in found],
         "exposed": [item.lesson for item in new],
     }
+
+
+def recall_budget(chosen: int | None, model: str) -> int:
+    """Tokens of recalled text: small models are slowed and confused by more."""
+    if chosen is not None:
+        return chosen
+    return SMALL if EMBEDDED in model else LARGE
 
 
 def _query(state: State, kit: Kit) -> Query:

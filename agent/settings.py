@@ -76,8 +76,8 @@ class MemorySettings(Frozen):
     """Consult memory before each action."""
     learn: bool = True
     """Write lessons after runs on train tasks and chats."""
-    budget_tokens: int = Field(default=256, ge=0)
-    """Most tokens of recalled text before an action."""
+    budget_tokens: int | None = Field(default=None, ge=0)
+    """Most tokens of recalled text before an action; None: 96 for the embedded model, else 256."""
     floor: float = Field(default=0.35, ge=-1, le=1)
     """Least similarity of a recalled lesson; below it nothing is returned."""
     most: int = Field(default=3, ge=0)
