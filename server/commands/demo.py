@@ -31,8 +31,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    train: Annotated[int, typer.Option(min=1, help="Houses to learn in")] = 18,
-    val: Annotated[int, typer.Option(min=1, help="Other houses to be measured in")] = 24,
+    train: Annotated[int, typer.Option(min=1, help="Houses to learn in")] = 10,
+    val: Annotated[int, typer.Option(min=1, help="Other houses to be measured in")] = 12,
     no_server: Annotated[bool, typer.Option("--no-server", help="Leave no server")] = False,
     as_json: Json = False,
 ) -> None:
