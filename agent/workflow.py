@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.loops import IDLE, LOOKS, MOVES
+from agent.loops import IDLE, LOOKS, MOVES, reverse
 from memory.types import StepRecord
 
 OPENS = ("open ",)
@@ -27,4 +27,24 @@ def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
             continue
         kept.append(step)
     kept.reverse()
-    return kept
+    return _without_detours(kept)
+
+
+def _without_detours(steps: list[StepRecord]) -> list[StepRecord]:
+    """Drops what was taken and put back where it was, and moves that then lead nowhere."""
+    for first, step in enumerate(steps):
+        back = reverse(step.action)
+        after = [other.action for other in steps[first + 1 :]]
+        if back and back in after:
+            last = first + 1 + after.index(back)
+            between = steps[first + 1 : last]
+            if all(s.action.startswith((*MOVES, *OPENS)) for s in between):
+                return _without_detours(_joined(steps[:first], steps[last + 1 :]))
+    return steps
+
+
+def _joined(head: list[StepRecord], tail: list[StepRecord]) -> list[StepRecord]:
+    """Two stretches in a row; of two moves that meet the later counts."""
+    if head and tail and head[-1].action.startswith(MOVES) and tail[0].action.startswith(MOVES):
+        head = head[:-1]
+    return [*head, *tail]

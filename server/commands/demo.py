@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PLACE = Path(".journeyman-demo")
 MARK = "made-by-journeyman-demo"
+SHOWN = 8
+"""Recalls that are told of."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -104,23 +106,14 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
     lessons = [lesson for run in result.learned for lesson in run.lessons]
     out.print(f"\n{len(lessons)} lessons from {len(result.learned)} train houses. Recalled where:")
     found = uses(on)
-    columns = ("lesson", "from run, steps", "in task", "at step", "near", "solved", "text")
-    table(
-        f"{len(found)} recalls in {len(on.runs)} houses (12 shown)",
-        columns,
-        [
-            (
-                use.lesson,
-                use.source,
-                use.task,
-                use.step,
-                f"{use.similarity:.2f}",
-                "yes" if use.solved else "no",
-                clip(use.text, most=100),
-            )
-            for use in found[:12]
-        ],
-    )
+    for use in found[:SHOWN]:
+        outcome = "solved" if use.solved else "not solved"
+        out.print(
+            f"  {use.task}, step {use.step} ({outcome}): {use.lesson}, near {use.similarity:.2f}"
+        )
+        out.print(f"    [dim]from run {use.source}: {safe(clip(use.text, most=150))}[/dim]")
+    if len(found) > SHOWN:
+        out.print(f"  and {len(found) - SHOWN} more: journeyman memory show ID")
     _honest(result, settings, url)
 
 

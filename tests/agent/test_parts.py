@@ -83,6 +83,20 @@ def test_a_workflow_keeps_what_mattered() -> None:
     ]
 
 
+def test_a_workflow_leaves_out_what_was_put_back() -> None:
+    steps = [
+        step(0, "go to bed 1", "You see a book 1, and a pen 1."),
+        step(1, "take pen 1 from bed 1", "You pick up the pen 1."),
+        step(2, "go to shelf 1", "You see nothing."),
+        step(3, "go to bed 1", "You see a book 1."),
+        step(4, "move pen 1 to bed 1", "You move the pen 1."),
+        step(5, "take book 1 from bed 1", "You pick up the book 1."),
+        step(6, "go to shelf 1", "You see nothing."),
+        step(7, "move book 1 to shelf 1", "You move the book 1."),
+    ]
+    assert [s.index for s in essential(steps)] == [0, 5, 6, 7]
+
+
 @pytest.mark.parametrize(
     ("name", "bound"), [("steps", 1), ("tokens", 5), ("seconds", 0.5), ("cost", 0.01)]
 )
