@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,18 +161,12 @@ def load(**flags: Any) -> Settings:
     low: dict[str, Any] = {"home": home.expanduser()}
     if environ.get("ALFWORLD_DATA"):
         low["alfworld_data"] = environ["ALFWORLD_DATA"]
-    model = {
-        field: environ[name]
-        for field, name in (("base_url", "OPENAI_BASE_URL"), ("api_key", "OPENAI_API_KEY"))
-        if environ.get(name)
-    }
-    if model:
-        low["model"] = model
     for path in (home / FILE, Path.cwd() / FILE):
         low = _merge(low, _read(path))
     try:
         variables = EnvSettingsSource(Settings)()
         merged = _merge(_merge(low, variables), _drop_none(flags))
+        merged["model"] = _endpoint(merged.get("model") or {}, environ)
         return Settings.model_validate(merged)
     except ValidationError as error:
         first = error.errors()[0]
@@ -180,6 +175,14 @@ def load(**flags: Any) -> Settings:
             f"setting {where} = {first['input']!r}: {first['msg']}",
             repair=f"mend it in {FILE}, JOURNEYMAN_{where.upper().replace('.', '__')} or the flag",
         ) from error
+
+
+def _endpoint(model: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """What OpenAI's own variables name, where the configuration names no model."""
+    wanted = {"api_key": environ.get("OPENAI_API_KEY", "")}
+    if not model.get("base_url") and not model.get("file"):
+        wanted["base_url"] = environ.get("OPENAI_BASE_URL", "")
+    return {**model, **{k: v for k, v in wanted.items() if v and not model.get(k)}}
 
 
 def _read(path: Path) -> dict[str, Any]:

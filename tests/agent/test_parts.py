@@ -147,6 +147,16 @@ def test_settings_come_from_flags_then_variables_then_files(
     assert settings.model.base_url == "http://127.0.0.1:1/v1"
 
 
+def test_a_configured_model_wins_over_the_exported_endpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    chosen = load(home=str(tmp_path), model={"file": "qwen2.5-0.5b"}).model
+    assert (chosen.base_url, chosen.file) == ("", "qwen2.5-0.5b")
+    assert load(home=str(tmp_path)).model.api_key == "k"
+
+
 def test_a_setting_that_does_not_fit_is_named_with_its_repair(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"setting server\.port = 99999.*JOURNEYMAN_SERVER__PORT"):
         load(home=str(tmp_path), server={"port": 99999})
