@@ -20,7 +20,7 @@ def summary(path: Path) -> str:
     """First sentence of a module's docstring, on one line."""
     text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
     first = " ".join(text.split("\n\n")[0].split())
-    return re.split(r"(?<=[.:])\s", first)[0].rstrip(".:")
+    return re.split(r"(?<=\.)\s", first)[0].rstrip(".")
 
 
 def tree() -> str:
