@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Annotated
 
 import typer
@@ -23,8 +24,10 @@ def add_to(parent: typer.Typer) -> None:
 
 
 def opened() -> Memory:
-    """Ledger and index of this home."""
-    return open_memory(load())
+    """Ledger and index of this home, closed when the process ends."""
+    memory = open_memory(load())
+    atexit.register(memory.close)
+    return memory
 
 
 @app.command("list")
