@@ -20,7 +20,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -219,9 +219,17 @@ class Index:
             self._write(origin="", generation=0)
 
     def close(self) -> None:
-        """Closes Chroma and gives the slot back; may be called twice."""
+        """Closes Chroma and gives the slot back; may be called twice.
+
+        Closing alters Chroma's files (SQLite tidies its log), so the stamp is written anew.
+        """
         with self._lock:
+            was_open = self._entries is not None
             self._drop()
+            if was_open and self._slot is not None:
+                with suppress(OSError):
+                    origin, generation = self._stamp["origin"], self._stamp["generation"]
+                    self._write(origin=origin, generation=generation)
             if self._held is not None:
                 os.close(self._held)
             self._held = self._slot = None

@@ -198,3 +198,15 @@ def test_the_index_of_another_ledger_is_not_used(tmp_path: Path) -> None:
     two.typed("the lamp is green")
     assert [lesson.text for lesson, _ in two.search("egg sofa", most=5)] == ["the lamp is green"]
     two.close()
+
+
+def test_an_index_that_was_closed_is_found_as_it_was_left(tmp_path: Path) -> None:
+    for turn in range(3):
+        index = Index(tmp_path, HashEmbedder())
+        if turn == 0:
+            index.clear()
+            index.add([("a", "a red apple"), ("b", "a blue door")])
+            index.mark(origin="here", generation=7)
+        assert (index.origin, index.generation) == ("here", 7)
+        assert index.search("apple", most=1)[0][0] == "a"
+        index.close()
