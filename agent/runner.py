@@ -24,7 +24,7 @@ from agent.transcript import conversation
 from envs.errors import EnvError, JourneymanError, boundary
 from envs.types import Env, Frozen, Score, Task
 from memory.recall import Memory
-from memory.types import Change, Lesson, Run, StepRecord, Trajectory, Usage
+from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
 
 
 class Spec(Frozen):
@@ -206,7 +206,9 @@ async def _record(
         except EnvError as broken:
             error = str(broken)
     lessons = [] if error else _lessons(state, spec, run_id)
-    changes = await off(_changes, crew.memory, lessons, run_id)
+    changes = await off(
+        crew.memory.plan, lessons, reason=f"drafted after run {run_id}", evidence=(run_id,)
+    )
     trajectory = _trajectory(crew, spec, state, run_id=run_id, began=began).model_copy(
         update={
             "score": score,
@@ -231,23 +233,6 @@ def _lessons(state: State, spec: Spec, run_id: str) -> list[Lesson]:
         )
         for lesson in drafts
         if attempt is not None and quoted(lesson, attempt)
-    ]
-
-
-def _changes(memory: Memory, lessons: Sequence[Lesson], run_id: str) -> list[Change]:
-    """Changes that add the lessons which are not in memory yet."""
-    return [
-        Change(
-            id="",
-            kind="lesson",
-            target=lesson.id,
-            op="add",
-            reason=f"drafted after run {run_id}",
-            after=lesson.model_dump(mode="json", exclude={"effect"}),
-            evidence=(run_id,),
-        )
-        for lesson in lessons
-        if not memory.ledger.twin(lesson)
     ]
 
 
