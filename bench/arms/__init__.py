@@ -1,0 +1,1 @@
+"""The arms of experiments: one file each, behind the seam in `types.py`."""

@@ -1,0 +1,1 @@
+"""Pages drawn from a table: one self-contained HTML file an experiment, one for the project."""
