@@ -94,6 +94,8 @@ class Kit:
     """The conversation before, in chat."""
     user: str = ""
     """Whose memory is consulted, in chat."""
+    brief: str = ""
+    """What stands before the solver during the whole run besides its instructions."""
     emit: Callable[[Event], None] = field(default=lambda _event: None)
     """Who watches."""
     rng: random.Random = field(default_factory=lambda: random.Random(0))

@@ -48,6 +48,10 @@ class Spec(Frozen):
     """Keep from a task what earlier attempts at it left behind."""
     history: tuple[Message, ...] = ()
     """The conversation before, for chat."""
+    brief: str = ""
+    """What stands before the solver during the whole run besides its instructions."""
+    chance: str = ""
+    """Seed of the solver's chance; empty: the episode's."""
     config: str = ""
     """Hash of the configuration it was begun with."""
     started: float = 0.0
@@ -168,7 +172,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         start: State | None = None
     else:
         start = begun(await player.begin())
-    seed = f"{run_id}/{len(past.get('steps', ())) if past else 0}" if not spec.seed else spec.seed
+    seed = spec.chance or spec.seed or f"{run_id}/{len(past.get('steps', ())) if past else 0}"
     kit = Kit(
         run=run_id,
         task=spec.task,
@@ -183,6 +187,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         guard=spec.guard,
         history=spec.history,
         user=spec.user,
+        brief=spec.brief,
         emit=crew.emit,
         rng=random.Random(seed),
     )

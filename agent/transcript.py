@@ -15,6 +15,7 @@ from agent.models.types import Message
 from agent.settings import Settings
 from agent.state import State, recalled_of, seen_of, steps_of
 from memory.recall import render
+from memory.text import MARK_CLOSE, MARK_OPEN, without_marks
 
 EMBEDDED = "(embedded)"
 """Mark in the name of the model that comes with the installation."""
@@ -32,7 +33,7 @@ def prompt(name: str) -> str:
 
 def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Message]:
     """The transcript of an environment that takes commands as text."""
-    system, turns = _system(state, kit.settings), _turns(state)
+    system, turns = _system(state, kit.settings, brief=kit.brief), _turns(state)
     tail = [seen_of(state).observation] if turns else [state.get("first", "")]
     if choices and _listed(kit):
         tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
@@ -57,8 +58,10 @@ def conversation(state: State, settings: Settings) -> list[Message]:
     return [head, *_turns(state), last]
 
 
-def _system(state: State, settings: Settings) -> str:
+def _system(state: State, settings: Settings, *, brief: str = "") -> str:
     system = prompt("solver_think" if settings.solver.think else "solver")
+    if brief:
+        system += f"\n\n{MARK_OPEN}\n{without_marks(brief)}\n{MARK_CLOSE}"
     for number, advice in enumerate(state.get("reflections", ()), start=1):
         system += f"\n\nAdvice from failed attempt {number}: {advice}"
     return system

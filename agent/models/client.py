@@ -240,7 +240,8 @@ class OpenAIModel(Model):
         if sampling.logprobs:
             arguments["logprobs"] = True
         if self._llama_cpp:
-            arguments["extra_body"] = {"cache_prompt": True, **arguments.get("extra_body", {})}
+            cached = {"cache_prompt": not sampling.fresh}
+            arguments["extra_body"] = {**cached, **arguments.get("extra_body", {})}
         return arguments
 
     def _usage(self, raw: Any, seconds: float) -> Usage:

@@ -55,6 +55,8 @@ class Sampling(Frozen):
     """Passed on to servers that take one."""
     logprobs: bool = False
     """Ask for log-probabilities."""
+    fresh: bool = False
+    """Do without the prefix cache of earlier requests, so that the same request repeats exactly."""
 
 
 class Model(Protocol):
