@@ -14,6 +14,7 @@ from agent.models.resolve import resolve
 from agent.models.types import Model
 from agent.reflector import Plain, Written
 from agent.runner import Crew
+from agent.selfcheck import SelfCheck
 from agent.settings import ModelSettings, Settings
 from agent.solver import Greedy
 from agent.transcript import EMBEDDED
@@ -84,6 +85,8 @@ class Home:
         chain: list[Verifier] = [ToolResults()]
         if self.settings.judge:
             chain.append(Judge(await self.model("verifier")))
+        if self.settings.selfcheck:
+            chain.append(SelfCheck(await self.model()))
         return FirstThatKnows(chain)
 
     async def _reflector(self) -> Reflector:

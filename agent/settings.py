@@ -140,10 +140,15 @@ class Settings(BaseSettings):
     """The REST server."""
     judge: bool = False
     """Let a model judge chat answers; small ones judge badly."""
+    selfcheck: bool = False
+    """Let the solver's model doubt chat answers, where nothing better than its opinion is known."""
 
     def hash(self) -> str:
         """Short hash of all that changes how an agent behaves."""
-        keep = self.model_dump_json(include={"solver", "memory", "budget", "judge"}) + "".join(
+        parts = {"solver", "memory", "budget", "judge"} | (
+            {"selfcheck"} if self.selfcheck else set()
+        )
+        keep = self.model_dump_json(include=parts) + "".join(
             f"{m.base_url}|{m.name}|{m.file}"
             for m in (self.model, self.verifier, self.reflector)
             if m

@@ -209,6 +209,7 @@ NODE_FILES = (
     "agent/loops.py",
     "agent/transcript.py",
     "agent/verifier.py",
+    "agent/selfcheck.py",
     "agent/reflector.py",
     "agent/workflow.py",
     "agent/budget.py",
