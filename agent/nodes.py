@@ -131,8 +131,12 @@ async def verify(state: State, kit: Kit) -> State:
 
 
 def after_verify(state: State, kit: Kit) -> str:
-    """Retries a rejected attempt while retries and budget last."""
-    rejected = verdicts_of(state)[-1].accepted is False
+    """Retries an attempt that evidence speaks against, while retries and budget last.
+
+    A doubt without evidence is kept and shown, but nothing is begun again for it.
+    """
+    last = verdicts_of(state)[-1]
+    rejected = last.accepted is False and bool(last.evidence)
     left = state.get("attempt", 0) < kit.settings.solver.retries
     return "reflect" if rejected and left and not state.get("stop") else "learn"
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from agent.kit import Verifier
-from agent.models.types import Model, Sampling
+from agent.models.types import Message, Model, Sampling
 from agent.state import Attempt
 from agent.transcript import prompt
 from memory.types import StepRecord, Usage, Verdict
@@ -57,10 +57,17 @@ class ToolResults:
 
 
 class Judge:
-    """A model's opinion, in a context of its own. Without evidence that exists it is none."""
+    """A model's opinion, in a context of its own. Without evidence that exists it is none.
 
-    def __init__(self, model: Model) -> None:
+    It reads the answer as somebody else's, in a user's message: models overlook in their own
+    messages the errors that they find in others' (Tsui 2025, arXiv 2507.02778; catalogue row
+    self-correction-bench; measured by `journeyman eval blindspot`). Without `third_party` the
+    answer stands there as the judge's own, to see the difference.
+    """
+
+    def __init__(self, model: Model, *, third_party: bool = True) -> None:
         self._model = model
+        self._third_party = third_party
 
     async def verify(self, attempt: Attempt) -> tuple[Verdict, Usage]:
         """Accepts or rejects only while citing steps of the attempt."""
@@ -76,9 +83,9 @@ class Judge:
             "additionalProperties": False,
         }
         text = "\n".join(f"[step {s.index}] {s.action} -> {s.observation}" for s in attempt.steps)
-        content = f"Task: {attempt.task.goal}\n\n{text}\n\nAnswer: {attempt.answer or '(none)'}"
+        asked, answer = f"Task: {attempt.task.goal}\n\n{text}", attempt.answer or "(none)"
         reply = await self._model.reply(
-            [{"role": "system", "content": prompt("judge")}, {"role": "user", "content": content}],
+            [{"role": "system", "content": prompt("judge")}, *self._shown(asked, answer)],
             schema=schema,
             sampling=Sampling(max_tokens=400),
         )
@@ -92,6 +99,15 @@ class Judge:
             source="judge",
         )
         return verdict, reply.usage
+
+    def _shown(self, asked: str, answer: str) -> list[Message]:
+        if self._third_party:
+            return [{"role": "user", "content": f"{asked}\n\nSomebody's answer: {answer}"}]
+        return [
+            {"role": "user", "content": asked},
+            {"role": "assistant", "content": answer},
+            {"role": "user", "content": "Check the answer."},
+        ]
 
 
 class FirstThatKnows:
