@@ -1,7 +1,7 @@
 """Guards that go by `Task.key` and lineage: what may be learned from, and what may be shown.
 
-All of them look at data alone and raise `Leak`, or tell `Finding`s. What an arm might read behind
-the runner's back is the business of `sealed.py`, what stands in a prompt that of
+All of them look at data alone and raise `Leak`, or tell `Finding`s. What an arm might reach for
+while it works is the business of `acting.py` and `sealed.py`, what stands in a prompt that of
 `contamination.py`.
 """
 
@@ -11,17 +11,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from bench.arms.types import Note
-from envs.errors import Refused, clip
+from bench.lab.acting import Leak, acting_as
+from envs.errors import clip
 from envs.types import Frozen, Task
 from memory.types import Lesson, Trajectory
+
+__all__ = [
+    "Finding",
+    "Leak",
+    "acting_as",
+    "check_learning",
+    "check_lessons",
+    "check_notes",
+    "check_recalled",
+    "check_splits",
+    "keep_apart",
+    "place_of",
+    "refuse",
+]
 
 GENERATED = frozenset({"household", "toy"})
 """Environments whose tasks are made from their seed; in others all tasks have the same one."""
 NONE: frozenset[str] = frozenset()
-
-
-class Leak(Refused):
-    """Something reached an arm that must not, or was about to."""
 
 
 class Finding(Frozen):
