@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from envs.errors import Refused, clip
 
-KEY_ENDINGS = (".tw-pddl", ".pddl", ".z8", ".ulx", ".sas", "traj_data.json", "walkthrough.json")
+KEY_ENDINGS = (".tw-pddl", ".pddl", ".z8", ".ulx", "traj_data.json", "walkthrough.json")
 """How files end in which games, their plans and their goals are kept."""
 DIGGING = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
 """What finds objects that nobody handed over."""

@@ -11,24 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from bench.arms.types import Note
-from bench.lab.acting import Leak, acting_as
+from bench.lab.acting import Leak
 from envs.errors import clip
 from envs.types import Frozen, Task
 from memory.types import Lesson, Trajectory
-
-__all__ = [
-    "Finding",
-    "Leak",
-    "acting_as",
-    "check_learning",
-    "check_lessons",
-    "check_notes",
-    "check_recalled",
-    "check_splits",
-    "keep_apart",
-    "place_of",
-    "refuse",
-]
 
 GENERATED = frozenset({"household", "toy"})
 """Environments whose tasks are made from their seed; in others all tasks have the same one."""
