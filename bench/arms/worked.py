@@ -45,10 +45,9 @@ class WorkedExample(Thinker):
         self._examples: dict[str, list[dict[str, str]]] = {}
 
     async def notes(self, task: Task) -> tuple[Note, ...]:
-        """The first example of the task's type that is another task and fits the budget."""
+        """The first example of the task's type that is another task."""
         for kept in self._examples.get(task.tags[0] if task.tags else "", ()):
-            fits = estimate_tokens(kept["text"]) <= self.desk.note_tokens
-            if fits and kept["task_key"] != task.key:
+            if kept["task_key"] != task.key:
                 note = Note(
                     id=f"example:{kept['id']}",
                     text=kept["text"],
@@ -65,20 +64,33 @@ class WorkedExample(Thinker):
     def load(self, kept: dict[str, Any]) -> None:
         """Takes up examples: for each type one of them, or a list in order of preference.
 
-        Raises `UserError` for one without id, task_key or text.
+        Raises `UserError` for one without id, task_key or text, or over the prompt budget.
         """
         examples: dict[str, list[dict[str, str]]] = {}
         for kind, given in kept.get("examples", {}).items():
             some = given if isinstance(given, list) else [given]
             for each in some:
-                missing = {"id", "task_key", "text"} - each.keys()
-                if missing:
-                    raise UserError(
-                        f"an example of {kind!r} has no {', '.join(sorted(missing))}",
-                        repair="make it of a demonstration with `example_text`",
-                    )
+                self._check(kind, each)
             examples[kind] = [dict(each) for each in some]
         self._examples = examples
+
+    def fixed(self) -> frozenset[str]:
+        """The demonstrations, which were not played by the arm."""
+        return frozenset(each["id"] for some in self._examples.values() for each in some)
+
+    def _check(self, kind: str, example: dict[str, str]) -> None:
+        missing = {"id", "task_key", "text"} - example.keys()
+        if missing:
+            raise UserError(
+                f"an example of {kind!r} has no {', '.join(sorted(missing))}",
+                repair="make it of a demonstration with `example_text`",
+            )
+        size, most = estimate_tokens(example["text"]), self.desk.note_tokens
+        if size > most:
+            raise UserError(
+                f"an example of {kind!r} takes {size} tokens of prompt, and {most} are allowed",
+                repair="make it with `example_text(..., tokens=...)`, or raise note_tokens",
+            )
 
 
 def example_text(
@@ -144,6 +156,8 @@ def _thought(way: Sequence[tuple[str, str]], number: int) -> str:
     if not action.startswith(MOVES) or not following:
         return "This is the next step to the goal."
     place = action[len("go to ") :]
+    if following.startswith("use "):
+        return f"Next, I need to find {_kind(following[4:])}. I look at {place}."
     if taken := TAKEN.fullmatch(following):
         return f"I need to find {_kind(taken['what'])}. I look at {place}."
     if done := DONE.fullmatch(following):

@@ -86,6 +86,7 @@ async def test_the_example_is_of_the_same_type_and_of_another_task(
     (note,) = await arm.notes(task("heat egg | room 9"))
     assert (note.text, note.runs, note.task_keys) == ("first", ("rX",), ("heat egg | room 1",))
     assert [note.text for note in await arm.notes(task("heat egg | room 1"))] == ["second"]
+    assert arm.fixed() == {"rX", "rY"}
     assert await arm.notes(Toy().tasks("train")[0]) == ()
 
 
@@ -97,10 +98,11 @@ async def test_what_is_kept_comes_back(make_desk: Callable[..., Desk]) -> None:
     assert await again.notes(task()) == await arm.notes(task())
 
 
-async def test_an_example_over_the_budget_is_not_shown(make_desk: Callable[..., Desk]) -> None:
+def test_an_example_over_the_budget_is_refused(make_desk: Callable[..., Desk]) -> None:
     arm = WorkedExample(make_desk(note_tokens=10))
-    arm.load({"examples": {"heat": {"id": "rX", "task_key": "k", "text": "way " * 20}}})
-    assert await arm.notes(task()) == ()
+    kept = {"examples": {"heat": {"id": "rX", "task_key": "k", "text": "way " * 20}}}
+    with pytest.raises(UserError, match="takes 26 tokens of prompt, and 10 are allowed; make it"):
+        arm.load(kept)
 
 
 def test_an_example_without_its_task_is_refused(make_desk: Callable[..., Desk]) -> None:
