@@ -1,0 +1,1 @@
+"""Evaluations of single abilities, on sets that a seeded program makes; nothing learns there."""
