@@ -14,8 +14,8 @@ from agent.player import Player
 from agent.settings import Settings
 from agent.state import Attempt
 from envs.types import Frozen, Task
-from memory.recall import Memory
-from memory.types import Lesson, Usage, Verdict
+from memory.recall import Memory, Query
+from memory.types import Exposure, Lesson, Recalled, Usage, Verdict
 
 if TYPE_CHECKING:
     from agent.state import State
@@ -64,6 +64,24 @@ class Strategy(Protocol):
         ...
 
 
+class Notebook:
+    """What the nodes of a graph are given of memory: no ledger, so no scores of earlier runs."""
+
+    def __init__(self, memory: Memory) -> None:
+        def recall(
+            query: Query, *, budget_tokens: int, floor: float, most: int, guard: bool
+        ) -> tuple[Recalled, ...]:
+            return memory.recall(
+                query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard
+            )
+
+        def expose(*exposures: Exposure) -> None:
+            memory.ledger.expose(*exposures)
+
+        self.recall, self.expose = recall, expose
+        """See `Memory.recall` and `Ledger.expose`."""
+
+
 @dataclass(frozen=True)
 class Kit:
     """Everything a node may use."""
@@ -84,7 +102,7 @@ class Kit:
     """Who learns."""
     settings: Settings
     """How everything is set."""
-    memory: Memory | None = None
+    memory: Notebook | None = None
     """None: no recall."""
     learn: bool = False
     """Whether lessons are drafted."""

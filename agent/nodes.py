@@ -44,7 +44,7 @@ async def recall(state: State, kit: Kit) -> State:
     known = set(state.get("exposed", ()))
     new = [item for item in found if item.lesson not in known]
     if new:
-        await off(kit.memory.ledger.expose, *(_exposure(item, step, kit) for item in new))
+        await off(kit.memory.expose, *(_exposure(item, step, kit) for item in new))
         text = "; ".join(item.text for item in new)
         ids = {"lessons": [item.lesson for item in new]}
         kit.emit(Event(kind="recalled", run=kit.run, step=step, text=text, data=ids))

@@ -13,7 +13,7 @@ import psutil
 
 from agent.crossing import off
 from agent.graph import Graph
-from agent.kit import Event, Kit, Reflector, Strategy, Verifier
+from agent.kit import Event, Kit, Notebook, Reflector, Strategy, Verifier
 from agent.models.types import Message, Model
 from agent.nodes import restored
 from agent.player import Player, Stage
@@ -182,7 +182,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         verifier=crew.verifier,
         reflector=crew.reflector,
         settings=crew.settings,
-        memory=crew.memory if spec.recall else None,
+        memory=Notebook(crew.memory) if spec.recall else None,
         learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
         guard=spec.guard,
         history=spec.history,
