@@ -73,9 +73,9 @@ def calibration(
             repair="give one outcome for every forecast, and at least one bin",
         )
     p, y = np.asarray(forecasts, dtype=float), np.asarray(outcomes, dtype=float)
-    if p.size and not (0 <= p.min() and p.max() <= 1):
+    if p.size and not (p.min() >= 0 and p.max() <= 1):
         raise UserError("a forecast lies outside 0 to 1", repair="give probabilities")
-    at = np.minimum((p * bins).astype(int), bins - 1)
+    at = np.minimum(np.round(p * bins, 9).astype(int), bins - 1)
     table = tuple(_bin(index, bins, p[at == index], y[at == index]) for index in range(bins))
     if not p.size:
         return Calibration(
