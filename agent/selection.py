@@ -1,0 +1,40 @@
+"""Which of several runs at the same task to keep, by what any player saw of them; never the score.
+
+Verdicts come first. Among equally verified runs the one that thought least where it should have
+acted is kept, as in "The Danger of Overthinking" (Cuadron et al. 2025, arXiv 2502.08235; catalogue
+row overthinking): less of it went with more success and lower cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.overthinking import overthinking
+from envs.errors import UserError
+from memory.types import Trajectory
+
+RANKS: dict[bool | None, int] = {True: 0, None: 1, False: 2}
+"""Accepted before undecided before rejected."""
+
+
+def best(candidates: Sequence[Trajectory], *, weigh: bool = True) -> Trajectory:
+    """The run to keep; of equals the first. Without `weigh` overthinking does not count.
+
+    Runs that broke come last. Raises `UserError` without candidates.
+    """
+    if not candidates:
+        raise UserError("there is no run to choose from", repair="give at least one")
+    return min(candidates, key=lambda run: (*verified(run), _thought(run) if weigh else 0.0))
+
+
+def verified(run: Trajectory) -> tuple[bool, int, float]:
+    """How well a run is verified: broken, rank of its last verdict, less its confidence."""
+    verdict = run.verdicts[-1] if run.verdicts else None
+    if verdict is None:
+        return bool(run.error), RANKS[None], 0.0
+    sure = verdict.confidence if verdict.accepted is not False else -verdict.confidence
+    return bool(run.error), RANKS[verdict.accepted], -sure
+
+
+def _thought(run: Trajectory) -> float:
+    return overthinking(run).score
