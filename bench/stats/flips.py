@@ -141,4 +141,4 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _percent(value: float | None) -> str:
-    return "    -" if value is None else f"{value:6.1%}"
+    return f"{'-':>6}" if value is None else f"{value:6.1%}"

@@ -41,17 +41,19 @@ def rate(rows: Sequence[Row], *, seed: int = 0, samples: int = SAMPLES) -> Rate:
     """
     won, total = sum(row.won for row in rows), len(rows)
     low, high = wilson(won, total)
+    if total:  # rounding may put an end of it past a rate of 0 or 1
+        low, high = _holding(won / total, (low, high))
     clusters = clusters_of(rows)
     tasks, rooms = len(set(clusters)), len({cluster[0] for cluster in clusters})
     usable, few = trusted(clusters)
     clustered = None
     if tasks >= 2:
         if won in (0, total):
-            clustered = wilson(tasks if won else 0, tasks)
+            ends = wilson(tasks if won else 0, tasks)
         else:
             values = [float(row.won) for row in rows]
             ends = cluster_bootstrap(values, usable, rng_seed=seed, samples=samples)
-            clustered = min(ends[0], won / total), max(ends[1], won / total)
+        clustered = _holding(won / total, ends)
     return Rate(
         won=won,
         total=total,
@@ -63,3 +65,7 @@ def rate(rows: Sequence[Row], *, seed: int = 0, samples: int = SAMPLES) -> Rate:
         tasks=tasks,
         few_clusters=few,
     )
+
+
+def _holding(value: float, ends: tuple[float, float]) -> tuple[float, float]:
+    return min(ends[0], value), max(ends[1], value)
