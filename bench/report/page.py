@@ -1,0 +1,144 @@
+"""An experiment as one HTML file that needs no network, and the project's index of them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bench.lab.types import Experiment, Row
+from bench.report import (
+    calibration,
+    comparisons,
+    costs,
+    curves,
+    failures,
+    headline,
+    notes,
+    provenance,
+    rates,
+    retries,
+    transcripts,
+    words,
+)
+from bench.report.results import Results
+from bench.report.transcripts import Finder
+from bench.report.view import Cell, Section, Table, Text, Transcripts, count, name
+
+HERE = PackageLoader("bench.report", package_path="")
+
+
+def page(
+    experiment: Experiment,
+    rows: Sequence[Row],
+    sessions: Sequence[Mapping[str, Any]],
+    transcript: Finder,
+    *,
+    flags: Sequence[str] = (),
+    guards: Sequence[str] = (),
+    cells: int | None = None,
+) -> str:
+    """The page of an experiment, however much of it is played.
+
+    `flags`: what guards found, one line each. `guards`: what watched, one phrase each ("no task
+    meets what an attempt at it left behind"). `cells`: how many there are when all is played.
+    """
+    results = Results(experiment, tuple(rows))
+    alarm = provenance.alarm(results, sessions, flags)
+    runs = transcripts.section(results, transcript)
+    sections = [
+        alarm,
+        headline.section(results),
+        *(_measured(results, transcript, runs) if results.measured else ()),
+        provenance.guards(guards, found=alarm is not None),
+        provenance.manifest(results, sessions),
+        runs if results.measured else None,
+    ]
+    played = _played(results, cells)
+    return _render(
+        [section for section in sections if section],
+        title=experiment.title,
+        eyebrow=f"Experiment: {experiment.name}",
+        note=experiment.note,
+        played=played,
+    )
+
+
+def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
+    """The project's page: every experiment with its answer; pages are `NAME.html` beside it."""
+    lines = []
+    for experiment, rows in experiments:
+        results = Results(experiment, tuple(rows))
+        ended = max((row.ended for row in rows), default="")
+        lines.append(
+            (
+                Cell(text="", links=((experiment.title, f"{experiment.name}.html"),)),
+                name(" ".join(headline.sentences(results)[:3])),
+                count(len(rows)),
+                name(ended.replace("T", " ")[:10], title=ended),
+            )
+        )
+    table = Table(
+        name="Experiments", head=("question", "answer", "cells", "played"), rows=tuple(lines)
+    )
+    empty = Text(text="No experiment is played yet: `journeyman bench` lists them.", tone="dim")
+    section = Section(id="experiments", title="Experiments", blocks=(table if lines else empty,))
+    return _render(
+        [section],
+        title="What was measured",
+        eyebrow="Journeyman",
+        note="Each experiment has a page with its intervals, failures and transcripts.",
+        played=words.plural(len(lines), "experiment"),
+    )
+
+
+def _measured(results: Results, transcript: Finder, runs: Section) -> list[Section | None]:
+    shown = [run.id for b in runs.blocks if isinstance(b, Transcripts) for run in b.shown]
+    return [
+        rates.section(results),
+        comparisons.section(results),
+        retries.section(results),
+        costs.section(results),
+        rates.types(results),
+        curves.section(results),
+        curves.lifelong(results),
+        failures.section(results, transcripts.links(results, shown)),
+        notes.section(results, transcript),
+        calibration.section(results),
+        comparisons.power(results),
+        provenance.varied(results),
+    ]
+
+
+def _played(results: Results, cells: int | None) -> str:
+    done = f"{len(results.rows):,}"
+    if cells is None:
+        return f"{words.plural(len(results.rows), 'cell')} played."
+    if len(results.rows) >= cells:
+        return f"All {words.plural(cells, 'cell')} played."
+    return f"{done} of {words.plural(cells, 'cell')} played so far."
+
+
+def _render(sections: list[Section], **head: str) -> str:
+    environment = Environment(
+        loader=HERE, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    script, style = (_asset(environment, file) for file in ("script.js", "style.css"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        sections=sections,
+        script=script,
+        style=style,
+        script_hash=f"sha256-{digest}",
+        footer="Intervals are 95 %. Made by `journeyman report`; nothing on this page is fetched.",
+        **head,
+    )
+
+
+def _asset(environment: Environment, file: str) -> str:
+    """A file beside this one, as it stands; it goes into the page unchanged."""
+    source, _, _ = HERE.get_source(environment, file)
+    return source
