@@ -8,16 +8,20 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from agent.models.types import Message
+import numpy as np
+
+from agent.models.types import Message, Sampling
 from agent.runner import Crew
 from agent.transcript import CHARS_A_TOKEN
-from bench.arms.types import Arm, Desk, Note
+from bench.arms.types import Arm, Desk, Note, Played
 from envs.errors import UserError, clip
 from memory.text import estimate_tokens, strip_marked
-from memory.types import StepRecord
+from memory.types import StepRecord, Trajectory, Usage
 
 OBSERVED = 160
 """Most characters of an observation, and of a thought, in a run that is told."""
+JUDGED = 260
+"""Most tokens of a judgement."""
 
 
 class Thinker(Arm):
@@ -50,6 +54,15 @@ def whole(value: Any, *, name: str, low: int, high: int) -> int:
     return value
 
 
+def by_model(judge: str) -> bool:
+    """Whether a model says if a run succeeded. Raises `UserError` for an unknown judge."""
+    if judge not in ("model", "environment"):
+        raise UserError(
+            f"option judge = {judge!r} does not fit", repair="give model or environment"
+        )
+    return judge == "model"
+
+
 @cache
 def told(name: str) -> str:
     """The text of `bench/arms/prompts/NAME.md`."""
@@ -68,6 +81,12 @@ def room(context: int, *parts: str, reply: int) -> int:
     """Characters left in a context of so many tokens beside `parts` and a reply."""
     left = (context - reply - 200) * CHARS_A_TOKEN - sum(map(len, parts))
     return max(400, int(left))
+
+
+def attempts(run: Trajectory) -> list[tuple[StepRecord, ...]]:
+    """The steps of each attempt, in order; attempts without steps are left out."""
+    numbers = dict.fromkeys(step.attempt for step in run.steps)
+    return [tuple(step for step in run.steps if step.attempt == number) for number in numbers]
 
 
 def story(first: str, steps: Sequence[StepRecord], *, most: int, outcome: str = "") -> str:
@@ -106,6 +125,45 @@ def _ends(lines: list[str], left: int) -> tuple[list[str], list[str]]:
             break
         tail.insert(0, line)
     return head, tail
+
+
+async def judged(desk: Desk, played: Played) -> tuple[bool, Usage]:
+    """What a model makes of the last attempt, as in WebArena's evaluator (Pan et al. 2024).
+
+    It sees what a player sees: the task, the actions, what came back. Raises `ModelError`.
+    """
+    run, system = played.trajectory, told("judge")
+    intent = f"User Intent: {run.goal}\n\nAction History:\n"
+    most = room(desk.settings.model.context, system, intent, reply=JUDGED)
+    history = story(run.first_observation, attempts(run)[-1], most=most)
+    reply = await desk.model.reply(
+        asking(system, intent + history),
+        schema=object_of({"thoughts": line(300), "status": {"enum": ["success", "failure"]}}),
+        sampling=Sampling(max_tokens=JUDGED),
+    )
+    return (reply.data or {}).get("status") == "success", reply.usage
+
+
+def nearest(desk: Desk, query: str, texts: Sequence[str]) -> list[int]:
+    """Indices of `texts`, those closest to `query` in meaning first; ties in their order."""
+    if not texts:
+        return []
+    return [int(place) for place in np.argsort(-_likeness(desk, query, texts), kind="stable")]
+
+
+def closest(desk: Desk, text: str, texts: Sequence[str]) -> tuple[int, float]:
+    """Index of the one of `texts` that is closest to `text`, and the cosine; (-1, -1) for none."""
+    if not texts:
+        return -1, -1.0
+    likeness = _likeness(desk, text, texts)
+    place = int(np.argmax(likeness))
+    return place, float(likeness[place])
+
+
+def _likeness(desk: Desk, text: str, texts: Sequence[str]) -> np.ndarray:
+    """Cosines, shape (len(texts),); rounded, since equal rows differ in the last bits of a sum."""
+    rows = desk.embedder().embed([text, *texts])
+    return np.round(rows[1:] @ rows[0], 5)
 
 
 def joined(*parts: Iterable[str]) -> list[str]:

@@ -111,10 +111,23 @@ def example_text(
         StepRecord(index=number, action=action, observation=seen)
         for number, (action, seen) in enumerate(steps)
     ]
-    way = [(step.action, " ".join(step.observation.split())) for step in essential(records)]
-    first = first_observation.strip()
-    if task.goal not in first:
-        first = f"{first}\n\nYour task is to: {task.goal}".strip()
+    way = essential(records)
+    if think:
+        actions = [step.action for step in way]
+        way = [
+            step.model_copy(update={"thought": _thought(actions[number:])})
+            for number, step in enumerate(way)
+        ]
+    return solved_text(task.goal, first_observation, way, think=think, tokens=tokens)
+
+
+def solved_text(
+    goal: str, first: str, way: Sequence[StepRecord], *, think: bool, tokens: int = 0
+) -> str:
+    """`way` in the format in which the solver sees and speaks, shortened as `example_text` says."""
+    first = first.strip()
+    if goal not in first:
+        first = f"{first}\n\nYour task is to: {goal}".strip()
     text = _text(first, way, think=think)
     if not tokens or estimate_tokens(text) <= tokens:
         return text
@@ -122,26 +135,24 @@ def example_text(
     text = _text(first, way, think=think)
     while estimate_tokens(text) > tokens and len(way) - gone > LEAST:
         gone += 1
-        text = _text(first, way, think=think, gone=gone)
+        text = _text(first, way[gone:], think=think, gone=gone)
     return text
 
 
-def _text(first: str, way: Sequence[tuple[str, str]], *, think: bool, gone: int = 0) -> str:
+def _text(first: str, way: Sequence[StepRecord], *, think: bool, gone: int = 0) -> str:
     lines = [INTRODUCTION, first]
     if gone:
         lines.append(f"({gone} steps are left out here.)")
-    for number, (action, seen) in enumerate(way):
-        if number < gone:
-            continue
-        said = {"thought": _thought(way, number)} if think else {}
-        lines.append(json.dumps({**said, "action": action}, ensure_ascii=False))
-        lines.append(seen)
+    for step in way:
+        said = {"thought": step.thought} if think else {}
+        lines.append(json.dumps({**said, "action": step.action}, ensure_ascii=False))
+        lines.append(" ".join(step.observation.split()))
     return "\n".join(lines)
 
 
-def _thought(way: Sequence[tuple[str, str]], number: int) -> str:
-    """What somebody who knows the way would think before this step; ReAct's wording."""
-    action, ahead = way[number][0], [action for action, _ in way[number:]]
+def _thought(ahead: Sequence[str]) -> str:
+    """What somebody who knows the actions ahead would think before the first; ReAct's wording."""
+    action = ahead[0]
     if taken := TAKEN.fullmatch(action):
         return f"Now I find {taken['what']}. Next, I need to take it."
     if done := DONE.fullmatch(action):
