@@ -15,11 +15,13 @@ from server.commands import (
     distill,
     doctor,
     envs,
+    evals,
     history,
     memory,
     models,
     run,
     serve,
+    strategies,
 )
 from server.console import err, safe
 
@@ -40,6 +42,8 @@ distill.add_to(app)
 demo.add_to(app)
 envs.add_to(app)
 models.add_to(app)
+evals.add_to(app)
+strategies.add_to(app)
 
 
 def main() -> None:

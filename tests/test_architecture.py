@@ -21,7 +21,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"agent", "skills", "distill", "memory", "envs"},
     "bench": {"server", "agent", "skills", "distill", "memory", "envs"},
 }
-LATE = {"server/commands/demo.py": {"bench"}}
+LATE = {
+    "server/commands/demo.py": {"bench"},
+    "server/commands/evals.py": {"bench"},
+    "server/commands/strategies.py": {"bench"},
+}
 """Files of the command line that may import a room that others may not, inside a function."""
 
 VENDORS: dict[str, tuple[str, ...]] = {

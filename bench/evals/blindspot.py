@@ -15,12 +15,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from math import sqrt
 
+from pydantic import computed_field
+
 from agent.intervals import wilson
 from agent.models.types import Message, Model
 from bench.evals.items import ASKED, LEVELS, Item, answered, items, right
 from envs.types import Frozen
 from memory.types import Usage
 
+WHAT = "corrects the same error in its own and in somebody else's message"
+PAPER = "Tsui 2025, Self-Correction Bench, arXiv 2507.02778"
 WAIT = "Wait"
 
 
@@ -47,16 +51,19 @@ class Spot(Frozen):
     other: int
     """Corrected in somebody else's."""
 
+    @computed_field
     @property
     def own_interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the own rate."""
         return wilson(self.own, self.errors)
 
+    @computed_field
     @property
     def other_interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the others' rate."""
         return wilson(self.other, self.errors)
 
+    @computed_field
     @property
     def blind(self) -> float | None:
         """1 - own rate / others' rate; None where none of the others' was corrected.
@@ -65,6 +72,7 @@ class Spot(Frozen):
         """
         return 1 - self.own / self.other if self.other else None
 
+    @computed_field
     @property
     def blind_interval(self) -> tuple[float, float] | None:
         """95 % interval of `blind` by MOVER-R on Wilson intervals (Donner and Zou 2012).

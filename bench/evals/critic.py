@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from pydantic import computed_field
+
 from agent.intervals import newcombe, wilson
 from agent.models.types import Model
 from agent.selfcheck import critique
@@ -20,6 +22,9 @@ from bench.evals.items import ASKED, Item, Kind, answered, items, right
 from envs.errors import UserError
 from envs.types import Frozen
 from memory.types import Usage
+
+WHAT = "judges its own and others' answers, with the self-check as a filter"
+PAPER = "Luo et al. 2023, Critique Ability of Large Language Models, arXiv 2310.04815"
 
 
 class Answer(Frozen):
@@ -68,11 +73,13 @@ class Tally(Frozen):
         """Judgements that were true."""
         return self.right_right + self.wrong_wrong
 
+    @computed_field
     @property
     def accuracy(self) -> float | None:
         """Share of true judgements; None without any."""
         return self.agreed / self.total if self.total else None
 
+    @computed_field
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the accuracy."""

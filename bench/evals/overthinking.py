@@ -9,6 +9,9 @@ from agent.selection import best
 from envs.types import Frozen
 from memory.types import Trajectory
 
+WHAT = "scores stored runs for thinking in place of acting"
+PAPER = "Cuadron et al. 2025, The Danger of Overthinking, arXiv 2502.08235"
+
 
 class Thought(Frozen):
     """A run and its overthinking."""

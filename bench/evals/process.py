@@ -23,11 +23,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import linear_regression
 
+from pydantic import computed_field
+
 from agent.intervals import wilson
 from agent.loops import IDLE
 from agent.settings import BudgetSettings
 from envs.types import Frozen
 from memory.types import StepRecord, Trajectory
+
+WHAT = "corrections, improvement and budgets of stored runs"
+PAPER = "Yuan et al. 2025, Tracing LLM Reasoning Processes with Strategic Games, arXiv 2506.12012"
 
 
 class Share(Frozen):
@@ -38,11 +43,13 @@ class Share(Frozen):
     total: int
     """Out of."""
 
+    @computed_field
     @property
     def rate(self) -> float | None:
         """The share; None out of none."""
         return self.count / self.total if self.total else None
 
+    @computed_field
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval."""
