@@ -1,8 +1,15 @@
 """Whether a prompt holds what belongs to a held-out task: its layout, word by word.
 
-Texts are compared by runs of `WORDS` words. What also stands in train tasks or in the fixed prompts
-says nothing and is left out; a held-out text is recognised by what is left. A paraphrase, a summary
-or a single fact ("the mug is in drawer 3") is not found: against these stand the guards by lineage.
+First observations are compared by runs of `WORDS` words. What also stands in train tasks or in the
+fixed prompts says nothing and is left out; a held-out text is recognised by what is left. Later
+observations are not compared: "you arrive at drawer 4, the drawer 4 is closed" is true of half of
+all rooms. A paraphrase, a part of a layout that other rooms have too, or a single fact ("the mug is
+in drawer 3") is not found: against these stand the guards by lineage.
+
+Measured with random play on 30 train and 40 val and test tasks: whole transcripts of train tasks
+and of the task played itself gave no hit, in ALFWorld and in real-sized households. A planted first
+observation was found 40 times of 40 in both, its first half 35 and 13 times. With 60 train houses,
+7 of 120 held-out ones can't be found at all (`Held.alike`).
 """
 
 from __future__ import annotations
@@ -17,10 +24,8 @@ from memory.text import normal
 
 WORDS = 8
 """Length of what is compared: about three places of a room with their numbers."""
-LEAST = 6
-"""Fewer runs of words in common are chance."""
-SHARE = 0.25
-"""So is less than this part of what is a task's own."""
+LEAST = 4
+"""Fewer runs of words in common are chance, where a task has as many of its own."""
 
 
 class Hit(Frozen):
@@ -57,11 +62,18 @@ class Held:
     where: dict[str, tuple[int, ...]]
     """Numbers of the tasks for each run of words."""
 
+    @property
+    def alike(self) -> tuple[Task, ...]:
+        """Tasks that nothing tells from common texts, so that they can't be found."""
+        return tuple(t for t, runs in zip(self.tasks, self.own, strict=True) if not runs)
+
 
 def fingerprints(texts: Iterable[tuple[Task, str]], *, common: Iterable[str] = ()) -> Held:
     """What gives held-out tasks away; `texts` are pairs of task and first observation.
 
-    `common` is what any arm may know: texts of train tasks. The solver's prompts are added to it.
+    `common` is what an arm may know: the first observations of all tasks that are learned from or
+    demonstrated. Without them half of all generated houses look like a held-out one, as lists of
+    places recur (what lies where does not). The agent's own prompts are added to it.
     """
     usual: set[str] = set()
     for text in (*prompts(), *common):
@@ -94,7 +106,7 @@ def overlap(prompt: str, held: Held, *, own: str | None = None) -> list[Hit]:
     hits: list[Hit] = []
     for number, runs in shared.items():
         task, of = held.tasks[number], len(held.own[number] - allowed)
-        if task.key != own and len(runs) >= min(LEAST, of) and len(runs) >= SHARE * of:
+        if task.key != own and len(runs) >= min(LEAST, of):
             hit = Hit(task=task.id, key=task.key, shared=len(runs), of=of, words=runs[0])
             hits.append(hit)
     return sorted(hits, key=lambda hit: (-hit.shared / hit.of, hit.task))

@@ -16,7 +16,9 @@ from bench.lab.guards import (
     keep_apart,
     place_of,
     refuse,
+    too_good,
 )
+from bench.lab.types import Phase, Row
 from envs.toy import Toy
 from envs.types import Split, Task
 from memory.types import Lesson, Recalled, Source, StepRecord, Trajectory
@@ -252,3 +254,39 @@ def test_what_memory_showed_is_checked_in_the_transcript() -> None:
     ):
         with pytest.raises(Leak, match=says):
             check_recalled(leak, learned=LEARNED)
+
+
+def row(arm: str, number: int, *, won: bool, phase: Phase = "measure", seed: int = 0) -> Row:
+    blank: dict[str, object] = {"model": "", "learned": 0, "env": "toy", "split": "val"}
+    blank |= {"task_key": "k", "task_type": "t", "room": "r", "first_passed": won, "attempts": 1}
+    blank |= {"steps": 3, "stop": "done", "failure": "", "error": "", "accepted": won}
+    blank |= {"confidence": 1.0, "verified_by": "environment", "calls": 0, "prompt_tokens": 0}
+    blank |= {"completion_tokens": 0, "digest": "d", "cell": f"{arm}{number}", "kind": arm}
+    blank |= {"arm": arm, "seed": seed, "phase": phase, "task": f"t{number}", "passed": won}
+    return Row.model_validate(blank)
+
+
+EXPERT = [row("expert", number, won=number >= 12) for number in range(40)]
+
+
+def test_an_arm_that_solves_what_the_expert_cannot_is_worth_a_look() -> None:
+    (found,) = too_good([row("oracle", n, won=True) for n in range(40)], expert=EXPERT)
+    assert found.kind == "note"
+    assert found.text == (
+        "oracle on toy/val solved 12 tasks that the expert did not and missed 0 that it did "
+        "(p = 0.0002): look at its transcripts"
+    )
+
+
+def test_as_good_as_the_expert_is_not_suspicious() -> None:
+    same = [row("same", n, won=n >= 12) for n in range(40)]
+    mixed = [row("mixed", n, won=n % 2 == 0) for n in range(40)]
+    few = [row("few", n, won=True) for n in range(9)]
+    learning = [row("learning", n, won=True, phase="learn") for n in range(40)]
+    elsewhere = [row("elsewhere", n + 100, won=True) for n in range(40)]
+    assert too_good([*same, *mixed, *few, *learning, *elsewhere], expert=EXPERT) == []
+
+
+def test_each_task_counts_once_whatever_the_number_of_seeds() -> None:
+    rows = [row("lucky", n, won=True, seed=seed) for n in range(8, 40) for seed in range(9)]
+    assert too_good(rows, expert=EXPERT) == []
