@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
 from bench.arms.types import Arm, Desk, Note, Played
 from bench.arms.worked import WorkedExample
+from bench.lab.guards import check_notes
 from envs.errors import UserError
+from envs.toy import Toy
 from memory.types import StepRecord
 
 ARMS: tuple[type[Arm], ...] = (
@@ -105,6 +108,53 @@ async def test_a_run_that_crashed_teaches_nothing(
 def test_a_judge_that_does_not_exist_is_refused(make_desk: Callable[..., Desk]) -> None:
     with pytest.raises(UserError, match="option judge = 'me' does not fit; give model or"):
         ReasoningBank(make_desk(), judge="me")
+
+
+def agreeable(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None) -> dict[str, Any]:
+    """The simplest answer that every schema of these arms admits, with new words each time."""
+    words = f"after {len(str(messages)) % 997} words"
+
+    def made(rule: dict[str, Any]) -> Any:
+        if "enum" in rule:
+            return rule["enum"][0]
+        if rule["type"] == "array":
+            return [made(rule["items"])] * max(1, rule.get("minItems", 0))
+        if rule["type"] == "object":
+            return {name: made(each) for name, each in rule["properties"].items()}
+        return words[: rule["maxLength"]]
+
+    assert schema is not None
+    return made(schema)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (ExpeL, {"chunk": 2}),
+        (AgentWorkflowMemory, {}),
+        (AgentWorkflowMemory, {"mode": "offline"}),
+        (ReasoningBank, {}),
+        (ACE, {}),
+    ],
+)
+async def test_the_guards_can_account_for_every_note(
+    kind: type[Arm],
+    options: dict[str, Any],
+    make_desk: Callable[..., Desk],
+    make_played: Callable[..., Played],
+) -> None:
+    arm = kind(make_desk(policy=agreeable, note_tokens=2000), **options)
+    learned: dict[str, str] = {}
+    for number in range(6):
+        played = make_played(number, passed=(False, True) if number % 2 else True)
+        await arm.learn(played)
+        learned[played.trajectory.id] = played.task.key
+    asked = Toy().tasks("val")[0]
+    notes = await arm.notes(asked)
+    check_notes(notes, task=asked, learned=learned, fixed=arm.fixed())
+    assert len(notes) > 1
+    own = Toy().tasks("train")[2]
+    assert all(own.key not in note.task_keys for note in await arm.notes(own))
 
 
 @pytest.mark.parametrize(
