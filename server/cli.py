@@ -10,6 +10,7 @@ import typer
 
 from envs.errors import JourneymanError
 from server.commands import (
+    bench,
     chat,
     demo,
     distill,
@@ -41,6 +42,7 @@ history.add_to(app)
 distill.add_to(app)
 demo.add_to(app)
 envs.add_to(app)
+bench.add_to(app)
 models.add_to(app)
 evals.add_to(app)
 strategies.add_to(app)

@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"server", "agent", "skills", "distill", "memory", "envs"},
 }
 LATE = {
+    "server/commands/bench.py": {"bench"},
     "server/commands/demo.py": {"bench"},
     "server/commands/evals.py": {"bench"},
     "server/commands/strategies.py": {"bench"},
@@ -30,6 +31,7 @@ LATE = {
 
 VENDORS: dict[str, tuple[str, ...]] = {
     "langgraph": ("agent/graph.py",),
+    "ray": ("bench/lab/onray.py",),
     "aiosqlite": ("agent/graph.py",),
     "openai": ("agent/models/client.py",),
     "xllamacpp": ("agent/models/llama.py",),

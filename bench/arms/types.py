@@ -8,16 +8,16 @@ again from the state that its arm was in.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from agent.models.types import Model
 from agent.runner import Crew
 from agent.settings import Settings
-from envs.types import Frozen, Task
+from envs.types import Env, Frozen, Task
 from memory.embed import Embedder
-from memory.types import Trajectory, Usage
+from memory.types import Lesson, Trajectory, Usage
 
 
 class Note(Frozen):
@@ -76,8 +76,17 @@ class Arm:
     chance: ClassVar[bool] = False
     """Whether two seeds can differ even without learning (it samples)."""
 
+    recalls: ClassVar[bool] = False
+    """Whether the graph consults the crew's memory before each action, and writes lessons."""
+    knows_key: ClassVar[bool] = False
+    """Only the environment's own expert: plays without the seal, and learns nothing."""
+
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
+
+    def env(self, env: Env) -> Env:
+        """What the episodes are opened from; only the expert has one of its own."""
+        return env
 
     def crew(self, crew: Crew) -> Crew:
         """Who works: the common crew, with solver, reflector or settings of the arm's own."""
@@ -100,3 +109,14 @@ class Arm:
 
     def load(self, kept: dict[str, Any]) -> None:
         """Takes up what `dump` gave."""
+
+    def fixed(self) -> frozenset[str]:
+        """Ids of runs that were given to it before the experiment: demonstrations."""
+        return frozenset()
+
+    def lessons(self) -> Iterable[Lesson]:
+        """The lessons of a memory of our own, for the guards."""
+        return ()
+
+    def close(self) -> None:
+        """Frees what it opened; may be called twice."""

@@ -46,7 +46,9 @@ class WorkedExample(Thinker):
 
     async def notes(self, task: Task) -> tuple[Note, ...]:
         """The first example of the task's type that is another task."""
-        for kept in self._examples.get(task.tags[0] if task.tags else "", ()):
+        kind = task.tags[0] if task.tags else ""
+        own = self._examples.get(f"{task.env}/{kind}", [])
+        for kept in own or self._examples.get(kind, ()):
             if kept["task_key"] != task.key:
                 note = Note(
                     id=f"example:{kept['id']}",

@@ -1,0 +1,171 @@
+"""Arms that learn nothing: floors, ceilings, and the ways to spend a budget without memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from agent.chance import RandomChoice
+from agent.kit import Kit
+from agent.reflector import Plain
+from agent.runner import Crew
+from agent.state import Attempt, State, seen_of
+from bench.arms.types import Arm, Desk
+from envs.errors import UserError
+from envs.types import Action, Demonstrates, Env, Episode, Split, Task
+from memory.types import Lesson, Usage, Verdict
+
+
+class Bare(Arm):
+    """The model alone: one constrained reply a step, no thought, no memory, loops broken."""
+
+    paper = "none: the model under the house's solver"
+    differs = "replies are constrained to the admissible actions, and loops are broken, in all arms"
+
+    def crew(self, crew: Crew) -> Crew:
+        """No thought."""
+        return with_solver(crew, think=False)
+
+
+class ReAct(Arm):
+    """A thought before each action (Yao et al. 2022)."""
+
+    paper = "Yao et al. 2022, ReAct, arXiv 2210.03629"
+    differs = (
+        "no solved example in the prompt (that is the arm `worked`); thought and action come in "
+        "one JSON reply, a thought before every action instead of now and then; loops are broken"
+    )
+
+    def crew(self, crew: Crew) -> Crew:
+        """Thoughts."""
+        return with_solver(crew, think=True)
+
+
+class Resampling(Arm):
+    """New attempts with nothing learned from the last one: what Reflexion costs, without it.
+
+    Draws at a temperature, and begins again after a failed attempt, `retries` times. An
+    `oracle_retry`: the environment's end tells it whether to go on.
+    """
+
+    paper = "the control that Reflexion needs (Shinn et al. 2023 compare with plain retries)"
+    differs = "as many attempts as Reflexion; its tokens are a little lower, as nothing is written"
+    chance = True
+
+    def __init__(
+        self, desk: Desk, *, retries: int = 2, temperature: float = 0.7, think: bool = True
+    ) -> None:
+        super().__init__(desk)
+        if retries < 1 or temperature <= 0:
+            raise UserError(
+                f"resampling with retries={retries!r} and temperature={temperature!r}",
+                repair="retries is 1 or more, temperature above 0",
+            )
+        self._retries, self._temperature, self._think = retries, temperature, think
+
+    def crew(self, crew: Crew) -> Crew:
+        """Retries without advice."""
+        crew = with_solver(
+            crew, think=self._think, retries=self._retries, temperature=self._temperature
+        )
+        return replace(crew, reflector=Silent())
+
+
+class Silent(Plain):
+    """Says nothing about an attempt."""
+
+    async def reflect(self, attempt: Attempt, verdict: Verdict) -> tuple[str, Usage]:  # noqa: ARG002
+        """Only that there was one."""
+        return "It did not reach the goal.", Usage()
+
+    async def draft(
+        self,
+        attempt: Attempt,  # noqa: ARG002
+        verdict: Verdict,  # noqa: ARG002
+    ) -> tuple[list[Lesson], Usage]:
+        """Nothing."""
+        return [], Usage()
+
+
+class Random(Arm):
+    """Any admissible action: the floor."""
+
+    paper = "none: the floor"
+    chance = True
+
+    def crew(self, crew: Crew) -> Crew:
+        """No model."""
+        return replace(crew, strategy=RandomChoice())
+
+
+class Expert(Arm):
+    """ALFWorld's handcoded expert: what the environment itself knows to do. The ceiling.
+
+    The only arm that reads an expert, on any split; nothing that it does is learned from.
+    """
+
+    paper = "Shridhar et al. 2021, ALFWorld, arXiv 2010.03768: its handcoded expert"
+    knows_key = True
+    differs = "as published: it looks for `put` where the game says `move`, and misses pick_two"
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._opened = _Watched()
+
+    def env(self, env: Env) -> Env:
+        """Episodes whose expert may be asked."""
+        self._opened.inner = env
+        return self._opened
+
+    def crew(self, crew: Crew) -> Crew:
+        """The expert chooses."""
+        return replace(crew, strategy=_Expert(self._opened))
+
+
+class _Watched(Env):
+    """Remembers the live episode, and lets its expert speak whatever the split."""
+
+    def __init__(self) -> None:
+        self.inner: Env | None = None
+        self.live: Episode | None = None
+        self.name = "expert"
+
+    def tasks(self, split: Split) -> Any:
+        return self.inner.tasks(split) if self.inner else ()
+
+    def open(self, task: Task, *, seed: int | None = None) -> Episode:
+        if self.inner is None:
+            raise UserError("the expert has no environment", repair="call Arm.env first")
+        self.live = self.inner.open(task, seed=seed)
+        self.live.task = task.model_copy(update={"split": "train"})
+        return self.live
+
+    def close(self) -> None:
+        """The worker closes the environment."""
+
+
+class _Expert:
+    """Does what the expert would; looks around where it knows nothing."""
+
+    def __init__(self, opened: _Watched) -> None:
+        self._opened = opened
+
+    async def choose(self, state: State, kit: Kit) -> State:
+        """The expert's next command."""
+        episode = self._opened.live
+        if not isinstance(episode, Demonstrates):
+            raise UserError(
+                f"{kit.task.env} has no expert", repair="leave the arm `expert` out there"
+            )
+        shown = episode.demonstrate()
+        choices = seen_of(state).admissible or ()
+        text = shown[0].text if shown else "look"
+        if choices and text not in choices:
+            text = "look" if "look" in choices else choices[0]
+        return {"action": Action(text=text).model_dump(), "thought": "", "said": [text]}
+
+
+def with_solver(crew: Crew, **changes: Any) -> Crew:
+    """The crew with other solver settings."""
+    solver = crew.settings.solver.model_copy(update=changes)
+    return replace(crew, settings=crew.settings.model_copy(update={"solver": solver}))

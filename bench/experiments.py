@@ -1,0 +1,104 @@
+"""The experiments that have a name: what is asked, by which arms, on which tasks."""
+
+from __future__ import annotations
+
+from agent.models.pull import EMBEDDED
+from agent.settings import ModelSettings
+from bench.lab.types import ArmSpec, Experiment, Tasks
+from envs.errors import UnknownName
+
+SMOL = ModelSettings(file=EMBEDDED, name="SmolLM2-135M-Instruct (embedded)")
+CODER = ModelSettings(file="qwen2.5-coder-1.5b", name="Qwen2.5-Coder-1.5B-Instruct Q4_K_M")
+
+FLOORS = Experiment(
+    name="floors",
+    title="How far do agents get without learning, on real ALFWorld and in generated houses?",
+    note=(
+        "val rooms are made out of ALFWorld's train games and occur in no train task; seen is the "
+        "official valid_seen. One episode, 50 steps (nook: 20), replies constrained to admissible "
+        "actions and loops broken in every arm. Reflexion begins again up to twice after a failure "
+        "that the environment shows: an oracle retry, in a group of its own."
+    ),
+    models={"135M": SMOL, "1.5B": CODER},
+    measure=(
+        Tasks(env="household:nook", split="val", n=100),
+        Tasks(env="alfworld", split="val", n=100),
+        Tasks(env="alfworld", split="seen", n=100),
+        Tasks(env="household:real", split="val", n=100),
+    ),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        *(
+            ArmSpec(name=f"{name} 135M", kind=kind, model="135M", n=50, options=options)
+            for name, kind, options in (
+                ("bare", "bare", {}),
+                ("ReAct", "react", {}),
+                ("ReAct + example", "worked", {}),
+                ("Reflexion", "reflexion", {"retries": 2}),
+            )
+        ),
+        *(
+            ArmSpec(name=f"{name} 1.5B", kind=kind, model="1.5B", n=15, options=options)
+            for name, kind, options in (
+                ("bare", "bare", {}),
+                ("ReAct", "react", {}),
+                ("ReAct + example", "worked", {}),
+                ("Reflexion", "reflexion", {"retries": 2}),
+            )
+        ),
+    ),
+    seeds=(0,),
+    note_tokens=600,
+    compare=(
+        ("ReAct 135M", "bare 135M"),
+        ("ReAct + example 135M", "ReAct 135M"),
+        ("ReAct 1.5B", "bare 1.5B"),
+        ("ReAct + example 1.5B", "ReAct 1.5B"),
+        ("bare 135M", "random"),
+        ("bare 1.5B", "random"),
+    ),
+    baseline="random",
+)
+
+SMALL = Experiment(
+    name="small",
+    title="A small laboratory: floors, thoughts, retries and memory, with the embedded model",
+    note=(
+        "Small on purpose: it shows that the laboratory works and repeats, not which arm is best. "
+        "With these numbers of tasks only large differences can be seen; the page says how large."
+    ),
+    models={"135M": SMOL},
+    learn=Tasks(env="household:nook", split="train", n=6),
+    measure=(Tasks(env="household:nook", split="val", n=12),),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        ArmSpec(name="bare", kind="bare", model="135M"),
+        ArmSpec(name="ReAct", kind="react", model="135M", n=6),
+        ArmSpec(name="resampling", kind="resampling", model="135M", n=6, options={"think": False}),
+        ArmSpec(name="Reflexion", kind="reflexion", model="135M", n=6, options={"think": False}),
+        ArmSpec(name="memory", kind="journeyman", model="135M", options={"think": False}),
+        ArmSpec(name="random memory", kind="random-memory", model="135M", options={"think": False}),
+        ArmSpec(name="full context", kind="full-context", model="135M", options={"think": False}),
+    ),
+    seeds=(0,),
+    note_tokens=96,
+    compare=(
+        ("memory", "bare"),
+        ("memory", "random memory"),
+        ("memory", "full context"),
+        ("bare", "random"),
+        ("Reflexion", "resampling"),
+    ),
+    baseline="bare",
+)
+
+NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL)}
+
+
+def named(name: str) -> Experiment:
+    """The experiment of that name. Raises `UnknownName`."""
+    if name not in NAMED:
+        raise UnknownName("experiment", name, NAMED)
+    return NAMED[name]

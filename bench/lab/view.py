@@ -1,0 +1,97 @@
+"""What people are shown of tables: sums, pages, and the rows as a file to keep."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+from agent.intervals import wilson
+from bench.lab.table import Table, lines
+from bench.report.page import index, page
+from envs.errors import StoreError
+
+GUARDS = (
+    "no task meets what an attempt at it left behind (by key and lineage)",
+    "val, test, seen and unseen feed no learning",
+    "train and measured tasks share no key, room, layout or seed",
+    "arms act under seal: no score, reward, demonstration, game file or table",
+    "no note or lesson holds words of a held-out place",
+)
+"""What watched, for the page."""
+COLUMNS = ("arm", "tasks", "solved", "rate, 95% interval", "steps", "model s/step", "tokens/task")
+
+
+def write_pages(folder: Path, place: Path) -> Path:
+    """The page of the experiment in `folder`, and its rows as JSON lines, into `place`.
+
+    Raises `UserError` where there is no experiment, `StoreError` where nothing can be written.
+    """
+    table = Table(folder, write=False)
+    try:
+        experiment, rows = table.experiment(), table.rows()
+        if experiment is None:
+            raise StoreError(f"{folder} holds a table without experiment", repair="remove it")
+        found = [f"{text} ({cell})" if cell else text for cell, text in table.flags()]
+        html = page(
+            experiment, rows, table.sessions(), table.transcript, flags=found, guards=GUARDS
+        )
+        target = place / f"{experiment.name}.html"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            target.write_text(html, "utf-8")
+            packed = gzip.compress("\n".join([*lines(rows), ""]).encode(), mtime=0)
+            (place / f"{experiment.name}.rows.jsonl.gz").write_bytes(packed)
+        except OSError as error:
+            raise _unwritable(place, error) from error
+        return target
+    finally:
+        table.close()
+
+
+def write_index(root: Path, place: Path) -> Path:
+    """The project's page over all experiments in `root`."""
+    found = []
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        table = Table(folder, write=False)
+        try:
+            experiment = table.experiment()
+            if experiment is not None:
+                found.append((experiment, table.rows()))
+        finally:
+            table.close()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        target = place / "index.html"
+        target.write_text(index(found), "utf-8")
+    except OSError as error:
+        raise _unwritable(place, error) from error
+    return target
+
+
+def summary(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and lines of a table for the terminal."""
+    table = Table(folder, write=False)
+    try:
+        told = []
+        for one in table.totals():
+            low, high = wilson(one.won, one.n)
+            told.append(
+                (
+                    one.arm,
+                    one.set,
+                    f"{one.won}/{one.n}",
+                    f"{one.won / one.n:.0%} ({low:.0%} to {high:.0%})",
+                    f"{one.steps / one.n:.1f}",
+                    f"{one.model_s / max(one.steps, 1):.2f}",
+                    f"{(one.prompt_tokens + one.completion_tokens) / one.n:,.0f}",
+                )
+            )
+        return COLUMNS, told
+    finally:
+        table.close()
+
+
+def _unwritable(place: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{place} can't be written ({error.strerror})", repair="name another: --folder"
+    )

@@ -1,0 +1,293 @@
+"""Plays cells. One `Worker` lives in each worker process and keeps open what is slow to open.
+
+A cell is played on a ledger and checkpoints of its own in a folder that is thrown away, from the
+state that its arm was in; so the order in which cells are played, and who plays them, changes
+nothing. Each worker serves a local model to itself: replies that share a batch with others differ
+now and then (2 of 32, measured), and then a cell would not repeat.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.crossing import off
+from agent.graph import opened
+from agent.models.errors import Unreachable
+from agent.models.resolve import resolve
+from agent.models.types import Message, Model, Reply, Sampling
+from agent.reflector import Plain
+from agent.runner import Crew, Spec, run
+from agent.settings import ModelSettings, Settings
+from agent.solver import Greedy
+from agent.verifier import Shown
+from agent.worlds import open_env
+from bench.arms.registry import made
+from bench.arms.types import Arm, Desk, Note, Played
+from bench.lab.acting import Acting, Leak, acting_as
+from bench.lab.guards import check_lessons, check_notes, keep_apart
+from bench.lab.rows import fitted, row_of
+from bench.lab.sealed import sealed, watched
+from bench.lab.table import kept, packed, unpacked
+from bench.lab.types import ArmSpec, Cell, Row
+from envs.errors import ModelError
+from envs.types import Env, Frozen, Task, ToolSpec
+from memory.embed import Embedder, HashEmbedder, MiniLM
+from memory.index import ListIndex
+from memory.ledger import Ledger
+from memory.recall import Memory
+from memory.types import Trajectory, Usage
+
+
+class Order(Frozen):
+    """One cell to be played, with all that it takes."""
+
+    cell: Cell
+    """What."""
+    arm: ArmSpec
+    """By which arm."""
+    model: ModelSettings | None
+    """With which model; None for an arm that calls none."""
+    settings: Settings
+    """The settings that all arms share."""
+    note_tokens: int
+    """Prompt budget of notes."""
+    steps: int | None
+    """Most steps of an attempt."""
+    state: bytes
+    """What the arm keeps."""
+    played: dict[str, str]
+    """Task key of each train run that the arm has learned from, by run id."""
+    session: str
+    """Id of the manifest."""
+
+
+class Result(Frozen):
+    """What became of an order."""
+
+    row: Row
+    """Its row."""
+    transcript: bytes
+    """The trajectory, compressed."""
+    state: bytes | None
+    """What the arm keeps now; None where it learned nothing."""
+    flags: tuple[str, ...] = ()
+    """What guards found."""
+
+
+class Worker:
+    """Plays orders one after the other; belongs to one event loop."""
+
+    def __init__(self, *, threads: int = 0, env_workers: int = 1) -> None:
+        self._threads = threads
+        self._env_workers = env_workers
+        self._models: dict[str, Model] = {}
+        self._envs: dict[str, Env] = {}
+        self._embedder: Embedder | None = None
+
+    async def play(self, order: Order) -> Result:
+        """The cell from its beginning. Whatever breaks becomes its row."""
+        began = time.perf_counter()
+        model = Fresh(await self._model(order))
+        env = await self._env(order)
+        with tempfile.TemporaryDirectory(prefix="journeyman-cell-") as folder:
+            memory = Memory(Ledger(Path(folder) / "ledger.db"), ListIndex(HashEmbedder()))
+            try:
+                async with opened(Path(folder) / "checkpoints.db") as graph:
+                    crew = Crew(
+                        settings=order.settings,
+                        graph=graph,
+                        memory=memory,
+                        model=model,
+                        strategy=Greedy(),
+                        verifier=Shown(),
+                        reflector=Plain(),
+                    )
+                    return await self._played(order, crew, env, began)
+            finally:
+                memory.close()
+
+    async def close(self) -> None:
+        """Ends models and environments; may be called twice."""
+        models, self._models = self._models, {}
+        envs, self._envs = self._envs, {}
+        for model in models.values():
+            await model.close()
+        for env in envs.values():
+            await off(env.close)
+
+    async def _played(self, order: Order, crew: Crew, env: Env, began: float) -> Result:
+        arm = self._arm(order, crew.model)
+        flags: list[str] = []
+        notes: Sequence[Note] = ()
+        trajectory, spent, state = None, Usage(), None
+        try:
+            who = Acting(order.arm.name)
+            notes = await self._notes(order, arm, who)
+            ready, stage = arm.crew(crew), arm.env(env)
+            if not arm.knows_key:
+                ready, stage = watched(ready, who), sealed(env)
+            spec = _spec(order, arm, notes)
+            trajectory = await run(ready, stage, spec, run_id=order.cell.id)
+            who.check()
+            if order.cell.phase == "learn":
+                with acting_as(who):
+                    spent = await arm.learn(_told(trajectory, order.cell.task))
+                played = {**order.played, order.cell.id: order.cell.task.key}
+                check_lessons(arm.lessons(), played)
+                state = packed(arm.dump())
+        except Leak as leak:
+            flags.append(str(leak))
+            trajectory = _leaked(trajectory, order, leak)
+            state = order.state if order.cell.phase == "learn" else None
+        finally:
+            arm.close()
+        if isinstance(crew.model, Fresh) and crew.model.gone is not None:
+            raise crew.model.gone
+        row = row_of(order.cell, order.arm, trajectory, notes=notes, spent=spent, leak=bool(flags))
+        wall = time.perf_counter() - began
+        return Result(
+            row=row.model_copy(update={"wall_s": wall, "session": order.session}),
+            transcript=kept(trajectory, notes),
+            state=state,
+            flags=tuple(flags),
+        )
+
+    async def _notes(self, order: Order, arm: Arm, who: Acting) -> Sequence[Note]:
+        task = order.cell.task
+        with acting_as(who):
+            offered = await arm.notes(task)
+        notes = fitted(keep_apart(offered, task, learned=order.played), most=order.note_tokens)
+        check_notes(notes, task=task, learned=order.played, fixed=arm.fixed())
+        return notes
+
+    def _arm(self, order: Order, model: Model) -> Arm:
+        cell = order.cell
+        desk = Desk(
+            settings=order.settings,
+            model=model,
+            rng=random.Random(f"{cell.seed}/{cell.id}"),
+            embedder=self._texts,
+            note_tokens=order.note_tokens,
+        )
+        arm = made(order.arm, desk)
+        arm.load(unpacked(order.state))
+        return arm
+
+    def _texts(self) -> Embedder:
+        if self._embedder is None:
+            self._embedder = MiniLM()
+        return self._embedder
+
+    async def _model(self, order: Order) -> Model:
+        if order.model is None:
+            return NoModel()
+        label = order.arm.model
+        if label not in self._models:
+            own = order.model.model_copy(update={"parallel": 1, "threads": self._threads})
+            self._models[label] = await resolve(own, home=order.settings.home)
+        return self._models[label]
+
+    async def _env(self, order: Order) -> Env:
+        name = order.cell.task.env
+        if name not in self._envs:
+            self._envs[name] = await off(open_env, name, order.settings, workers=self._env_workers)
+        return self._envs[name]
+
+
+class Fresh(Model):
+    """A model whose first reply takes nothing from the prefix cache, so that a cell repeats."""
+
+    def __init__(self, inner: Model) -> None:
+        self.name = inner.name
+        self._inner = inner
+        self._begun = False
+        self.gone: Unreachable | None = None
+        """Set once the server could not be reached: the cell then tells nothing of its arm."""
+
+    async def reply(
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[ToolSpec] = (),
+        schema: dict[str, Any] | None = None,
+        sampling: Sampling = Sampling(),
+    ) -> Reply:
+        """See `Model`."""
+        if not self._begun:
+            self._begun = True
+            sampling = sampling.model_copy(update={"fresh": True})
+        try:
+            return await self._inner.reply(messages, tools=tools, schema=schema, sampling=sampling)
+        except Unreachable as error:
+            self.gone = error
+            raise
+
+    def stream(
+        self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
+    ) -> AsyncIterator[str]:
+        """See `Model`."""
+        return self._inner.stream(messages, sampling=sampling)
+
+    async def close(self) -> None:
+        """The worker closes the inner one."""
+
+
+class NoModel(Model):
+    """For arms that call none."""
+
+    name = "none"
+
+    async def reply(self, *_: Any, **__: Any) -> Reply:
+        """Raises `ModelError`."""
+        raise ModelError("this arm was given no model", repair="name one: ArmSpec.model")
+
+    def stream(self, *_: Any, **__: Any) -> AsyncIterator[str]:
+        """Raises `ModelError`."""
+        raise ModelError("this arm was given no model", repair="name one: ArmSpec.model")
+
+    async def close(self) -> None:
+        """Nothing to do."""
+
+
+def _spec(order: Order, arm: Arm, notes: Sequence[Note]) -> Spec:
+    cell, task = order.cell, order.cell.task
+    if order.steps is not None and order.steps < task.limits.steps:
+        limits = task.limits.model_copy(update={"steps": order.steps})
+        task = task.model_copy(update={"limits": limits})
+    return Spec(
+        task=task,
+        seed=task.seed,
+        arm=order.arm.name,
+        recall=arm.recalls,
+        learn=arm.recalls and cell.phase == "learn",
+        guard=True,
+        brief="\n\n".join(note.text for note in notes),
+        chance=f"{cell.seed}/{cell.id}",
+    )
+
+
+def _told(trajectory: Trajectory, task: Task) -> Played:
+    """A finished run as its arm may see it: the score is that of a train task."""
+    passed = bool(trajectory.score and trajectory.score.passed)
+    return Played(task=task, trajectory=trajectory, passed=passed)
+
+
+def _leaked(trajectory: Trajectory | None, order: Order, leak: Leak) -> Trajectory:
+    """What is kept of a cell that a guard stopped: it counts as not scored."""
+    task = order.cell.task
+    known = trajectory or Trajectory(
+        id=order.cell.id,
+        env=task.env,
+        task=task.id,
+        task_key=task.key,
+        task_type=task.tags[0] if task.tags else "",
+        split=task.split,
+        goal=task.goal,
+        arm=order.arm.name,
+    )
+    return known.model_copy(update={"score": None, "error": str(leak), "stop": "error"})

@@ -1,0 +1,170 @@
+"""`journeyman bench` and `journeyman report`: experiments and their pages."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+
+from agent.intervals import wilson
+from agent.settings import load
+from envs.errors import UserError
+from server.console import err, out, safe, say_json, table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    app.command("bench")(bench)
+    app.command("report")(report)
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="An experiment; none lists them")] = "",
+    arms: Annotated[str, typer.Option(help="Only these arms, with commas between")] = "",
+    sets: Annotated[str, typer.Option(help="Only these task sets (alfworld/val, ...)")] = "",
+    seeds: Annotated[str, typer.Option(help="Seeds, with commas between")] = "",
+    workers: Annotated[int, typer.Option(help="Worker processes; 0 plays in this one")] = 2,
+    backend: Annotated[str, typer.Option(help="processes, or ray")] = "processes",
+    address: Annotated[str, typer.Option(help="Ray's cluster; empty: this machine")] = "",
+    seconds: Annotated[float | None, typer.Option(help="Begin no cell after so long")] = None,
+    tokens: Annotated[int | None, typer.Option(help="Most tokens of the whole table")] = None,
+    cost: Annotated[float | None, typer.Option(help="Most US dollars of the table")] = None,
+    cells: Annotated[int | None, typer.Option(help="Most cells of this call")] = None,
+    cell: Annotated[str, typer.Option(help="Play one cell again, and compare")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line per row")] = False,
+) -> None:
+    """Plays an experiment, or what is left of it; calling it again resumes."""
+    from bench.experiments import NAMED, named
+    from bench.lab.conduct import Limits
+    from bench.lab.session import Call, again, conduct, folder_of
+    from bench.lab.types import same
+
+    settings = load()
+    if not name:
+        rows = [(one.name, one.title, str(len(one.arms))) for one in NAMED.values()]
+        if as_json:
+            say_json([one.model_dump(mode="json") for one in NAMED.values()])
+        else:
+            table("experiments", ("name", "what is asked", "arms"), rows)
+        return
+    if cell:
+        known, now = again(name, cell, settings)
+        alike = same(known, now)
+        if as_json:
+            say_json({"same": alike, "known": known.model_dump(), "now": now.model_dump()})
+        else:
+            out.print(f"{cell}: {'the same row' if alike else '[red]another row[/red]'}")
+        raise typer.Exit(0 if alike else 1)
+    experiment = named(name)
+    chosen = experiment.model_copy(update={"seeds": _numbers(seeds) or experiment.seeds})
+    call = Call(
+        arms=_words(arms),
+        sets=_words(sets),
+        workers=workers,
+        backend=backend,
+        address=address,
+        limits=Limits(seconds=seconds, tokens=tokens, cost=cost, cells=cells),
+        command=f"journeyman bench {name}",
+    )
+    with _Shown(workers, as_json=as_json) as shown:
+        done = conduct(
+            chosen, settings, call, watch=shown.row, told=lambda text: err.print(safe(text))
+        )
+    folder = folder_of(settings, experiment.name)
+    if as_json:
+        say_json({**done.model_dump(), "folder": str(folder)})
+        return
+    out.print(f"{done.played} cells played, {done.left} left ({done.why})")
+    report(name)
+
+
+def report(
+    name: Annotated[str, typer.Argument(help="An experiment; none: all, and their index")] = "",
+    folder: Annotated[Path | None, typer.Option(help="Where pages are written")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What was written")] = False,
+) -> None:
+    """Writes the page of an experiment (or of all) and the tables beside it."""
+    from bench.lab.session import FOLDER, folder_of
+    from bench.lab.view import summary, write_index, write_pages
+
+    settings = load()
+    place = folder or settings.home / "reports"
+    root = settings.home / FOLDER
+    names = [name] if name else sorted(p.name for p in root.glob("*") if p.is_dir())
+    if not names:
+        raise UserError("there are no experiments", repair="run one: journeyman bench small")
+    written = [write_pages(folder_of(settings, one), place) for one in names]
+    written.append(write_index(root, place))
+    if as_json:
+        say_json({"written": [str(path) for path in written]})
+        return
+    for one in names:
+        columns, rows = summary(folder_of(settings, one))
+        table(one, columns, rows)
+    for path in written:
+        out.print(f"wrote {safe(str(path))}")
+
+
+class _Shown:
+    """Progress with the time left and each arm's rate so far."""
+
+    def __init__(self, workers: int, *, as_json: bool) -> None:
+        self._json = as_json
+        self._workers = max(1, workers)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=err)
+        self._task: TaskID | None = None
+        self._began, self._start = time.monotonic(), 0
+        self._won: dict[str, tuple[int, int]] = {}
+
+    def __enter__(self) -> _Shown:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def row(self, row: Any, done: int, total: int) -> None:
+        """One row more; None at the beginning."""
+        if self._task is None:
+            self._start = done
+            self._task = self._bar.add_task("cells", total=total, completed=done, left="")
+            return
+        left = ""
+        if done > self._start:
+            each = (time.monotonic() - self._began) / (done - self._start)
+            left = f"about {_span(each * (total - done))} left"
+        self._bar.update(self._task, completed=done, left=left)
+        if row is None:
+            return
+        if self._json:
+            say_json(row.model_dump())
+            return
+        key = f"{row.arm} · {row.set}" + (" · learning" if row.phase == "learn" else "")
+        won, n = self._won.get(key, (0, 0))
+        self._won[key] = won, n = won + row.won, n + 1
+        low, high = wilson(won, n)
+        mark = "[green]solved[/green]" if row.won else f"[yellow]{row.failure}[/yellow]"
+        self._bar.console.print(
+            f"{safe(key)}: {mark} in {row.steps} steps, {row.wall_s:.0f} s · so far {won}/{n} "
+            f"({low:.0%} to {high:.0%})"
+        )
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in _words(text))
+    except ValueError as error:
+        raise UserError(f"seeds {text!r}", repair="numbers with commas between: 0,1,2") from error
