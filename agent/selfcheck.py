@@ -19,8 +19,8 @@ from memory.types import Usage, Verdict
 
 LONGEST = 300
 """Most characters of a critique."""
-TOKENS = 200
-"""Most tokens of a reply."""
+TOKENS = 400
+"""Most tokens of a reply: more than a critique has characters, so that none is cut off."""
 NOTHING = Verdict(accepted=None, source="judge")
 SCHEMA: dict[str, Any] = {
     "type": "object",

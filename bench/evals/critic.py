@@ -81,6 +81,19 @@ class Tally(Frozen):
 
     @computed_field
     @property
+    def balanced(self) -> float | None:
+        """Mean of the share of right answers called right and of wrong ones called wrong.
+
+        A model that calls everything wrong has 0.5 here, however many are wrong. None where all
+        answers were right, or all wrong: then it can't be told from such a model.
+        """
+        right, wrong = self.right_right + self.right_wrong, self.wrong_right + self.wrong_wrong
+        if not right or not wrong:
+            return None
+        return (self.right_right / right + self.wrong_wrong / wrong) / 2
+
+    @computed_field
+    @property
     def interval(self) -> tuple[float, float]:
         """Wilson's 95 % interval of the accuracy."""
         return wilson(self.agreed, self.total)

@@ -33,10 +33,13 @@ WORDS = tuple(
 )
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 ASKED = "Work it out in a line or two, then give the answer alone: one number or one word."
+MOST = 360
+"""Tokens of a reply: more than all its characters, as weak models write digits until they may not.
+"""
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "work": {"type": "string", "maxLength": 240},
+        "work": {"type": "string", "maxLength": 200},
         "answer": {"type": "string", "maxLength": 40},
     },
     "required": ["work", "answer"],
@@ -108,7 +111,7 @@ def right(item: Item, text: str) -> bool:
 async def answered(model: Model, messages: Sequence[Message]) -> tuple[str, Usage]:
     """A worked answer of the model, greedy, in the shape of the written ones."""
     reply = await model.reply(
-        messages, schema=SCHEMA, sampling=Sampling(temperature=0.0, max_tokens=256)
+        messages, schema=SCHEMA, sampling=Sampling(temperature=0.0, max_tokens=MOST)
     )
     data = reply.data or {}
     return written([one_line(str(data["work"]))], one_line(str(data["answer"]))), reply.usage

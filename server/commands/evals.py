@@ -77,12 +77,16 @@ def critic(
     rows = [(whose, "all", *_judged(tally)) for whose, tally in sides]
     rows += [(whose, kind, *_judged(t)) for whose, by in kinds for kind, t in by.items()]
     columns = (
-        "answers", "kind", "judged truly", "95% interval",
+        "answers", "kind", "judged truly", "95% interval", "balanced",
         "right: called right", "called wrong", "wrong: called right", "called wrong",
     )  # fmt: skip
     table(f"critique · {report.model} · {n} questions, seed {seed}", columns, rows)
     low, high = report.difference
-    out.print(f"own less others': {low:+.0%} to {high:+.0%} (95% interval)")
+    out.print(
+        f"own less others': {low:+.0%} to {high:+.0%} (95% interval); of own answers "
+        f"{_right(report.own)} were right, of others' {_right(report.others)}, and who calls all "
+        "answers wrong is right about the wrong ones: compare `balanced`"
+    )
     if report.selfcheck is not None:
         kept = report.selfcheck
         out.print(
@@ -91,11 +95,16 @@ def critic(
         )
 
 
-def _judged(tally: Tally) -> tuple[str, str, int, int, int, int]:
+def _right(tally: Tally) -> str:
+    return f"{tally.right_right + tally.right_wrong}/{tally.total}"
+
+
+def _judged(tally: Tally) -> tuple[str, str, str, int, int, int, int]:
     low, high = tally.interval
     return (
         f"{tally.agreed}/{tally.total}",
         f"{low:.0%} to {high:.0%}",
+        "can't tell" if tally.balanced is None else f"{tally.balanced:.0%}",
         tally.right_right,
         tally.right_wrong,
         tally.wrong_right,

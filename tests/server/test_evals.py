@@ -105,6 +105,7 @@ def test_critic_counts_own_and_others_answers_apart(model: dict[str, str]) -> No
         "wrong_right": 4,
         "wrong_wrong": 0,
         "accuracy": 0.5,
+        "balanced": 0.5,
         "interval": None,
     }
     assert found["own"]["wrong_right"] + found["own"]["right_right"] == 4

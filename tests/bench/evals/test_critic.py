@@ -87,6 +87,13 @@ async def test_the_self_check_leaves_out_own_answers_that_the_model_finds_wrong(
     assert off is None
 
 
+def test_a_model_that_calls_everything_wrong_is_no_critic() -> None:
+    blunt = Tally(right_wrong=1, wrong_wrong=9)
+    assert (blunt.accuracy, blunt.balanced) == (0.9, 0.5)
+    assert Tally(right_right=3, right_wrong=1, wrong_right=1, wrong_wrong=1).balanced == 0.625
+    assert Tally(wrong_wrong=9).balanced is None
+
+
 def test_nothing_judged_has_no_accuracy() -> None:
     assert (Tally().accuracy, Tally().interval) == (None, (0.0, 1.0))
 
