@@ -10,11 +10,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agent.overthinking import overthinking
+from agent.runner import Crew, Spec, run
 from envs.errors import UserError
+from envs.types import Env
 from memory.types import Trajectory
 
 RANKS: dict[bool | None, int] = {True: 0, None: 1, False: 2}
 """Accepted before undecided before rejected."""
+
+
+async def best_of(crew: Crew, env: Env, spec: Spec, *, n: int, weigh: bool = True) -> Trajectory:
+    """Plays the task `n` times, each with a chance of its own, and returns the run to keep.
+
+    All runs are recorded. It acts `n` times where others act once: never compare it with a single
+    run, and set a temperature, or all runs are the same. Raises `UserError` for `n` below 1.
+    """
+    runs = [
+        await run(crew, env, spec.model_copy(update={"chance": f"{spec.chance or spec.seed}/{i}"}))
+        for i in range(n)
+    ]
+    return best(runs, weigh=weigh)
 
 
 def best(candidates: Sequence[Trajectory], *, weigh: bool = True) -> Trajectory:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from agent.home import home
+from agent.models.scripted import PolicyModel
 from agent.overthinking import overthinking
-from agent.selection import best
+from agent.runner import Spec
+from agent.selection import best, best_of
+from agent.settings import load
 from bench.evals.overthinking import report
 from envs.errors import UserError
+from envs.toy import Toy
+from memory.embed import HashEmbedder
+from memory.index import ListIndex
+from memory.ledger import Ledger
+from memory.recall import Memory
 from memory.types import StepRecord, Trajectory, Verdict
 
 Line = tuple[str, str, str]
@@ -247,3 +260,33 @@ def test_of_equally_verified_runs_the_one_that_thinks_least_is_kept(mechanism: b
     calm = run(*BRISK, verdict=GOOD, name="calm")
     rejected = run(*BRISK[:1], verdict=BAD, name="rejected")
     assert best([wordy, stuck, rejected, calm], weigh=mechanism).id == "calm"
+
+
+@pytest.mark.paper("overthinking")
+async def test_played_twice_the_run_without_vain_thought_is_kept(
+    tmp_path: Path, mechanism: bool
+) -> None:
+    toy = Toy()
+    task = toy.tasks("train")[0]
+    way = [action.text for action in toy.open(task).demonstrate()]
+    begun: list[str] = []
+
+    def plays(messages: Sequence[dict[str, Any]], _schema: dict[str, Any] | None) -> Any:
+        """Opens the drawer again and again in its first run, pondering; goes straight after."""
+        step = sum(message["role"] == "assistant" for message in messages)
+        if step == 0:
+            begun.append(task.id)
+        wordy = len(begun) == 1
+        actions = [way[0], way[0], *way] if wordy else way
+        return {"thought": PONDER[:200] if wordy else "", "action": actions[step]}
+
+    memory = Memory(Ledger(tmp_path / "ledger.db"), ListIndex(HashEmbedder()))
+    solver = {"think": True, "break_loops": False}
+    settings = load(home=str(tmp_path), solver=solver, memory={"drafts": "plain", "recall": False})
+    async with home(settings, memory=memory, models={"model": PolicyModel(plays)}) as place:
+        spec = Spec(task=task, seed=task.seed, learn=False)
+        kept = await best_of(await place.crew(), toy, spec, n=2, weigh=mechanism)
+        runs = place.ledger.trajectories()
+    assert [one.verdicts[-1].accepted for one in runs] == [True, True]
+    assert sorted(len(one.steps) for one in runs) == [3, 5]
+    assert len(kept.steps) == 3
