@@ -22,7 +22,7 @@ class Price(Frozen):
     per_solved: float | None
     """Total over solved tasks; None where nothing was solved."""
     low: float | None
-    """Lower end of its 95 % interval by room and task; None for fewer than two tasks."""
+    """Lower end of its 95 % interval by room; None for fewer than two tasks."""
     high: float | None
     """Upper end; None where it is not bounded, for some resamples solve nothing."""
 

@@ -11,7 +11,9 @@ from scipy.integrate import trapezoid
 from scipy.stats import trim_mean
 
 from bench.lab.types import Row
-from bench.stats.bootstrap import FEW, SAMPLES, clusters_of, draw, interval, trusted
+from bench.stats.bootstrap import FEW, SAMPLES, clusters_of, draw, flat, interval, trusted
+from bench.stats.power import effective_size
+from bench.stats.rates import widened
 from envs.errors import UserError
 from envs.types import Frozen
 
@@ -24,7 +26,7 @@ class Point(Frozen):
     mean: float
     """Mean over seeds of the share of tasks solved."""
     low: float
-    """Lower end of the 95 % band, resampled over seeds and over tasks."""
+    """Lower end of the 95 % band, resampled over seeds and tasks, no narrower than Wilson's."""
     high: float
     """Upper end of it."""
     rows: int
@@ -97,6 +99,9 @@ def curve(rows: Sequence[Row], *, seed: int = 0, samples: int = SAMPLES) -> Curv
         span = where[-1] - where[0]
         areas = trapezoid(drawn, where, axis=1) / span if span else drawn[:, 0]
         area_low, area_high = _within(interval(areas, units=units))
+    if area_low == area_high:  # no resample saw any chance; the points know better
+        area_low = area(where, [point.low for point in points]) or 0.0
+        area_high = area(where, [point.high for point in points]) or 0.0
     return Curve(
         arm=rows[0].arm if rows else "",
         points=points,
@@ -173,12 +178,13 @@ def _point(
     rows: Sequence[Row], learned: int, mean: float, path: NDArray[np.float64], units: int
 ) -> Point:
     here = [row for row in rows if row.learned == learned]
-    low, high = _within(interval(path, units=units))
+    size = effective_size([float(row.won) for row in here], flat(clusters_of(here)))
+    low, high = widened(interval(path, units=units), rate=mean, size=size)
     return Point(
         learned=learned,
         mean=mean,
-        low=min(low, mean),
-        high=max(high, mean),
+        low=low,
+        high=high,
         rows=len(here),
         seeds=len({row.seed for row in here}),
     )

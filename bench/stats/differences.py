@@ -12,8 +12,16 @@ from scipy.stats import binomtest
 
 from agent.intervals import Z95
 from bench.lab.types import Row
-from bench.stats.bootstrap import FEW, SAMPLES, Cluster, cluster_bootstrap, clusters_of, trusted
-from bench.stats.power import design_effect, detectable, needed
+from bench.stats.bootstrap import (
+    FEW,
+    SAMPLES,
+    Cluster,
+    cluster_bootstrap,
+    clusters_of,
+    flat,
+    trusted,
+)
+from bench.stats.power import design_effect, detectable, effective_size, needed
 from envs.errors import UserError
 from envs.types import Frozen
 
@@ -131,10 +139,11 @@ def paired(
 ) -> Difference:
     """Difference of two arms, `rows_a` less `rows_b`.
 
-    The interval is the cluster bootstrap by room and task, and no narrower than Bonett & Price's
-    adjusted Wald interval for paired proportions over tasks (2012), which stays honest where the
-    bootstrap sees no flips or only one task. `difference` is the size to plan for instead of the
-    one found. Raises `UserError` for arms that must not be compared (`comparable`).
+    The interval is the bootstrap by room (by task where there are few rooms), and no narrower than
+    Bonett & Price's adjusted Wald interval for as many pairs as the runs of the tasks are worth,
+    which stays honest where the bootstrap sees no flips or few clusters. `difference` is the size
+    to plan for instead of the one found. Raises `UserError` for arms that must not be compared
+    (`comparable`).
     """
     if reason := comparable(rows_a, rows_b):
         raise UserError(
@@ -145,8 +154,9 @@ def paired(
     values = [float(pair.value) for pair in found]
     clusters = clusters_of([pair.arm for pair in found])
     usable, few = trusted(clusters)
+    size = effective_size(values, flat(clusters))
+    low, high, method = _interval(values, usable, size, seed=seed, samples=samples)
     by_task = _by_task(values, clusters)
-    low, high, method = _interval(values, usable, by_task, seed=seed, samples=samples)
     estimate = float(np.mean(values)) if values else None
     here: Verdict = "better" if low > 0 else "worse" if high < 0 else "can't tell"
     rooms = len({cluster[0] for cluster in clusters})
@@ -186,7 +196,7 @@ def equivalent(difference: Difference, *, margin: float) -> bool:
     return inside and not difference.few_clusters
 
 
-def bonett_price(gained: float, lost: float, n: int) -> tuple[float, float]:
+def bonett_price(gained: float, lost: float, n: float) -> tuple[float, float]:
     """Adjusted Wald interval (95 %) for the difference of paired proportions.
 
     Of n pairs, `gained` were solved by the first alone and `lost` by the second alone. Bonett &
@@ -211,17 +221,17 @@ def _by_task(values: Sequence[float], clusters: Sequence[Cluster]) -> list[tuple
 def _interval(
     values: Sequence[float],
     clusters: Sequence[Cluster],
-    by_task: Sequence[tuple[float, float]],
+    size: float,
     *,
     seed: int,
     samples: int,
 ) -> tuple[float, float, str]:
-    n = len(by_task)
-    low, high = bonett_price(sum(up for up, _ in by_task), sum(down for _, down in by_task), n)
-    method = "Bonett-Price over tasks"
-    if n < 2 or not any(values):
+    up, down = (values.count(flip) / max(1, len(values)) * size for flip in (1, -1))
+    low, high = bonett_price(up, down, size)
+    method = "Bonett-Price"
+    if len(set(clusters)) < 2 or not any(values):
         return low, high, method
-    level = "room and task" if len(clusters[0]) > 1 else "task"
+    level = "room" if len(clusters[0]) > 1 else "task"
     ends = cluster_bootstrap(values, clusters, rng_seed=seed, samples=samples)
     mean = float(np.mean(values))
     low, high = max(-1.0, min(low, ends[0], mean)), min(1.0, max(high, ends[1], mean))
@@ -248,9 +258,8 @@ def _plan(
         return None, None
     rate = sum(pair.against.won for pair in found) / len(found)
     flips = (sum(map(abs, values)) + 1) / (len(found) + 2)
-    tasks = [("|".join(map(str, cluster)),) for cluster in clusters]
-    effects = [design_effect(values, level) or 1.0 for level in (clusters, tasks)]
-    inflated = max(*effects, 1.0 if any(values) else len(found) / len(set(tasks)))
+    worth = effective_size(values, flat(clusters))
+    inflated = max(len(found) / worth, design_effect(values, clusters) or 1.0)
     least = detectable(int(len(found) / inflated), rate=rate, discordance=flips)
     size = abs(float(np.mean(values)) if difference is None else difference)
     if size == 0:

@@ -98,6 +98,17 @@ def design_effect(values: Sequence[float], clusters: Sequence[Cluster]) -> float
     return float(1 + ((sizes**2).sum() / total - 1) * shared)
 
 
+def effective_size(values: Sequence[float], clusters: Sequence[Cluster]) -> float:
+    """How many independent rows these are worth: rows over their design effect.
+
+    Where all are equal, nothing tells how alike the rows of a cluster are: as many as clusters.
+    """
+    outer = len({cluster[0] for cluster in clusters})
+    if len(set(values)) < 2:
+        return float(outer)
+    return len(values) / (design_effect(values, clusters) or 1.0)
+
+
 BETWEEN = "ask for one between 0 and 1, 0.05 for five points"
 
 

@@ -39,9 +39,9 @@ def test_its_spread_is_that_of_cluster_robust_errors_of_statsmodels() -> None:
 
 
 def test_two_rooms_of_two_tasks_by_hand() -> None:
-    """P(both draws take one room) = 1/2; the mean of the means stays 1/2."""
+    """Both draws take the first room once in four times, the second once, each one twice."""
     clusters: list[Cluster] = [("a", 1), ("a", 2), ("b", 3), ("b", 4)]
-    leaf, counts = draw(clusters, rng_seed=0, samples=20_000)
+    leaf, counts = draw(clusters, rng_seed=0, samples=20_000, levels=2)
     means = (counts @ np.array([0.0, 0.0, 1.0, 1.0])) / counts.sum(axis=1)
     assert list(leaf) == [0, 1, 2, 3]
     assert set(counts.sum(axis=1)) == {4}
@@ -51,10 +51,28 @@ def test_two_rooms_of_two_tasks_by_hand() -> None:
 
 def test_every_level_is_drawn_as_often_as_it_has_members() -> None:
     clusters: list[Cluster] = [("a", 1, 1), ("a", 1, 2), ("a", 2, 1), ("b", 1, 1)]
-    _, counts = draw(clusters, rng_seed=0, samples=30_000)
+    _, counts = draw(clusters, rng_seed=0, samples=30_000, levels=3)
     # each room one of two draws, each task of `a` one of two, each run of task 1 one of two
     assert counts.mean(axis=0) == pytest.approx([1, 1, 1, 1], abs=0.05)
     assert counts.shape == (30_000, 4)
+
+
+def test_a_room_that_is_drawn_brings_its_tasks_along() -> None:
+    clusters: list[Cluster] = [("a", 1), ("a", 2), ("b", 3), ("c", 4)]
+    _, counts = draw(clusters, rng_seed=0, samples=500)
+    assert (counts[:, 0] == counts[:, 1]).all()
+    assert set(counts[:, [0, 2, 3]].sum(axis=1)) == {3}
+
+
+def test_drawing_tasks_inside_rooms_too_counts_their_spread_twice() -> None:
+    """Rooms that do not matter: the variance of the mean is doubled, the interval 1.4 as wide."""
+    values = [float(value) for value in np.random.default_rng(0).normal(size=600)]
+    clusters: list[Cluster] = [(i // 10, i) for i in range(600)]
+    once, twice = (
+        cluster_bootstrap(values, clusters, rng_seed=0, samples=8000, levels=levels)
+        for levels in (1, 2)
+    )
+    assert (twice[1] - twice[0]) / (once[1] - once[0]) == pytest.approx(2**0.5, rel=0.12)
 
 
 def test_the_tail_is_hesterbergs() -> None:

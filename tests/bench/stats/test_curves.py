@@ -82,6 +82,15 @@ def test_seeds_that_differ_widen_the_band(make: Make) -> None:
     assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
 
 
+def test_a_curve_that_never_leaves_the_floor_is_not_certain_of_it(make: Make) -> None:
+    rows = [make(False, task=i, room=i, learned=n) for i in range(20) for n in (0, 10)]
+    found = curve(rows)
+    assert [p.mean for p in found.points] == [0.0, 0.0]
+    assert all(p.high > 0.1 for p in found.points)
+    assert found.area == found.area_low == 0.0
+    assert found.area_high == pytest.approx(found.points[0].high)
+
+
 def test_no_rows_and_mixed_rows(make: Make) -> None:
     empty = curve([])
     assert (empty.points, empty.area) == ((), None)

@@ -6,7 +6,7 @@ from scipy.stats import binomtest, f_oneway
 from statsmodels.stats.proportion import power_proportions_2indep
 
 from bench.stats.bootstrap import Cluster
-from bench.stats.power import design_effect, detectable, needed
+from bench.stats.power import design_effect, detectable, effective_size, needed
 from envs.errors import UserError
 
 
@@ -91,3 +91,12 @@ def test_design_effect_has_the_correlation_of_scipys_analysis_of_variance() -> N
     values = [float(value) for group in groups for value in group]
     rooms = [room for room in range(12) for _ in range(8)]
     assert design_effect(values, of(rooms)) == pytest.approx(1 + 7 * shared)
+
+
+def test_copies_are_worth_one_and_strangers_are_worth_all() -> None:
+    tasks = of([task for task in range(20) for _ in range(5)])
+    copies = [float(task % 2) for task in range(20) for _ in range(5)]
+    assert effective_size(copies, tasks) == pytest.approx(20)
+    strangers = [float(at % 2) for at in range(100)]
+    assert effective_size(strangers, tasks) == pytest.approx(100)
+    assert effective_size([1.0] * 100, tasks) == 20
