@@ -71,7 +71,7 @@ class Processes:
                 initializer=_begin,
                 initargs=(os.getpid(), threads_each(self.count)),
             )
-        return self._pool.submit(_play, order.model_dump_json())
+        return self._pool.submit(_play, order)
 
     def close(self) -> None:
         """See `Pool`."""
@@ -111,8 +111,8 @@ def _begin(parent: int, threads: int) -> None:
     _seats.append(Seat(threads))
 
 
-def _play(order: str) -> Result:
-    return _seats[0].play(Order.model_validate_json(order))
+def _play(order: Order) -> Result:
+    return _seats[0].play(order)
 
 
 def _watch(parent: int) -> None:
