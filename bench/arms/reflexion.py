@@ -36,8 +36,8 @@ class Reflexion(Thinker):
         "Two retries by default and three at most, as many as plans are kept, where the paper "
         "plays a game up to twelve times; so no plan is ever dropped. No solved examples in the "
         "solver's prompt (the paper has two of the task's type). The reflecting model gets the "
-        "paper's two example plans without the attempts that they belong to, with the wrong tool "
-        "in one of them mended, and a plan has at most 480 characters, by a JSON schema. An "
+        "paper's two example plans without the attempts that they belong to, with what is wrong "
+        "in them mended, and a plan has at most 480 characters, by a JSON schema. An "
         "attempt ends by the task's step limit, not at the first repeated action: all arms share "
         "the same loop-breaking."
     )
