@@ -173,6 +173,8 @@ def curves(lines: Sequence[Line], *, name: str, alt: str, label: str) -> Chart:
             shape = SHAPES[line.series % SERIES]
             axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
             axes.plot(line.x, line.at, marker=shape, color=colour, label=named, linewidth=2)
+        where = sorted({x for line in lines if len(line.x) > 1 for x in line.x})
+        axes.set_xticks(where, [f"{x:g}" for x in where])
         _rates(axes, which="y")
         axes.grid(linewidth=0.7)
         axes.set_xlabel(label)

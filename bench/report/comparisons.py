@@ -84,8 +84,8 @@ def power(results: Results) -> Section | None:
         rows=tuple(rows),
         note="Every task played once. In 80 of 100 experiments, at 5 %, against an arm of the same"
         " rate on as many other tasks. Pairs on the same tasks often need fewer: see the"
-        " comparisons. The design effect tells by how much tasks of one place resemble each other: it"
-        " is counted in.",
+        " comparisons. The design effect tells by how much tasks of one place resemble each other;"
+        " it is counted in.",
     )  # fmt: skip
     return Section(id="power", title="What could be seen at all", blocks=(table,))
 

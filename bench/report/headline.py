@@ -14,12 +14,14 @@ ASKED = 0.2
 """The difference that the answer plans for, where it can't tell."""
 
 
-def section(results: Results) -> Section:
+def section(results: Results, *, whole: bool = True) -> Section:
     """For each task set its planned comparisons (else all against the baseline), then the rest."""
     compared = Compared(results)
     pairs = planned(results) or list(exploratory(results))
     blocks = [b for within in results.sets for b in _set(compared, pairs, within)]
     nothing = Text(text="Nothing is measured yet.", tone="lead")
+    if not whole and blocks:
+        blocks.insert(0, Text(text="Not all is played yet: this may change.", tone="bad"))
     return Section(id="answer", title="The answer", blocks=tuple(blocks) or (nothing,))
 
 

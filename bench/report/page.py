@@ -17,15 +17,15 @@ from bench.report import (
     curves,
     failures,
     headline,
-    notes,
     provenance,
     rates,
+    recalls,
     retries,
     transcripts,
     words,
 )
 from bench.report.results import Results
-from bench.report.transcripts import Finder
+from bench.report.transcripts import Finder, Notes, no_notes
 from bench.report.view import Cell, Section, Table, Text, Transcripts, count, name
 
 HERE = PackageLoader("bench.report", package_path="")
@@ -40,20 +40,22 @@ def page(
     flags: Sequence[str] = (),
     guards: Sequence[str] = (),
     cells: int | None = None,
+    notes: Notes = no_notes,
 ) -> str:
     """The page of an experiment, however much of it is played.
 
     `flags`: what guards found, one line each. `guards`: what watched, one phrase each ("no task
     meets what an attempt at it left behind"). `cells`: how many there are when all is played.
+    `notes`: what an arm put before the solver of a cell for the whole run, by id of the cell.
     """
     results = Results(experiment, tuple(rows))
     alarm = provenance.alarm(results, sessions, flags)
-    runs = transcripts.section(results, transcript)
+    runs = transcripts.section(results, transcript, notes)
     sections = [
         alarm,
-        headline.section(results),
-        *(_measured(results, transcript, runs) if results.measured else ()),
-        provenance.guards(guards, found=alarm is not None),
+        headline.section(results, whole=cells is None or len(rows) >= cells),
+        *(_measured(results, transcript, runs, notes) if results.measured else ()),
+        provenance.guards(guards, found=bool(flags) or provenance.leaks(results) > 0),
         provenance.manifest(results, sessions),
         runs if results.measured else None,
     ]
@@ -95,7 +97,9 @@ def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
     )
 
 
-def _measured(results: Results, transcript: Finder, runs: Section) -> list[Section | None]:
+def _measured(
+    results: Results, transcript: Finder, runs: Section, notes: Notes
+) -> list[Section | None]:
     shown = [run.id for b in runs.blocks if isinstance(b, Transcripts) for run in b.shown]
     return [
         rates.section(results),
@@ -106,7 +110,7 @@ def _measured(results: Results, transcript: Finder, runs: Section) -> list[Secti
         curves.section(results),
         curves.lifelong(results),
         failures.section(results, transcripts.links(results, shown)),
-        notes.section(results, transcript),
+        recalls.section(results, transcript, notes),
         calibration.section(results),
         comparisons.power(results),
         provenance.varied(results),

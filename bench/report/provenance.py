@@ -15,12 +15,12 @@ Session = Mapping[str, Any]
 
 def alarm(results: Results, sessions: Sequence[Session], flags: Sequence[str]) -> Section | None:
     """What makes the figures doubtful, in red; None where nothing does."""
-    leaks = [row for row in results.rows if row.failure == "leak"]
+    stopped = [row for row in results.rows if row.failure == "leak"]
     told = list(flags)
-    if leaks:
-        arms = words.listed(sorted({results.label(row.arm) for row in leaks}))
+    if stopped:
+        arms = words.listed(sorted({results.label(row.arm) for row in stopped}))
         told.append(
-            f"A guard stopped {words.plural(len(leaks), 'cell')} of {arms}: {leaks[0].error}"
+            f"A guard stopped {words.plural(len(stopped), 'cell')} of {arms}: {stopped[0].error}"
         )
     told += [
         f"The sessions were played with different {part}: see the manifest."
@@ -33,6 +33,11 @@ def alarm(results: Results, sessions: Sequence[Session], flags: Sequence[str]) -
         return None
     blocks = tuple(Text(text=line, tone="bad") for line in dict.fromkeys(told))
     return Section(id="alarm", title="Doubts about these figures", blocks=blocks)
+
+
+def leaks(results: Results) -> int:
+    """Cells that a guard stopped."""
+    return sum(row.failure == "leak" for row in results.rows)
 
 
 def guards(names: Sequence[str], *, found: bool) -> Section:

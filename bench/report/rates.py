@@ -12,14 +12,17 @@ from bench.report.view import NOTHING, Block, Cell, Section, Table, Text, count,
 from bench.stats.rates import Rate, rate
 
 RETRIES = (
-    "These arms may begin an episode again after they failed, which they learn from the"
-    " environment. They are not to be held against arms of one episode; their first attempts are."
+    "may begin an episode again after a failure, which the environment tells. That is not held"
+    " against arms of one episode; first attempts are."
 )
 
 
 def section(results: Results) -> Section:
     """Charts and tables of the rates, arms with retries in a group of their own."""
     blocks: list[Block] = []
+    if results.again:
+        arms = words.listed([results.label(arm) for arm in results.again])
+        blocks.append(Text(text=f"{arms}: {RETRIES}", tone="dim"))
     for within in results.sets:
         blocks += _set(results, within)
     return Section(id="arms", title="What each arm solved", blocks=tuple(blocks))
@@ -59,7 +62,6 @@ def _set(results: Results, within: str) -> list[Block]:
         blocks += _group(results, within, rows, title=f"Solved, {within}")
     again = [(arm, False) for arm in results.again if results.of(arm, within=within)]
     if again:
-        blocks += [Text(text=RETRIES, tone="dim")]
         blocks += _group(results, within, again, title=f"Solved with retries, {within}")
     return blocks
 

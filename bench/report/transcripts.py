@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from bench.arms.types import Note
 from bench.lab.types import Row
 from bench.report import words
 from bench.report.results import Results
@@ -20,17 +21,24 @@ LONG = 1200
 """Longer texts are cut."""
 
 Finder = Callable[[str], Trajectory | None]
+Notes = Callable[[str], Sequence[Note]]
 
 
-def section(results: Results, transcript: Finder) -> Section:
+def no_notes(_: str) -> tuple[Note, ...]:
+    """Where nothing is known of notes."""
+    return ()
+
+
+def section(results: Results, transcript: Finder, notes: Notes) -> Section:
     """The section with the transcripts; the first of every arm and kind come before the second."""
     shown: list[Transcript] = []
     room, left_out = ROOM, 0
     for row in picked(results):
-        run = transcript(row.cell)
+        run = transcript(row.cell) if room > 0 else None
         if run is None:
+            left_out += room <= 0
             continue
-        told = tell(row, run, label=results.label(row.arm))
+        told = tell(row, run, label=results.label(row.arm), notes=notes(row.cell))
         room -= len(told.model_dump_json())
         if room < 0:
             left_out += 1
@@ -72,7 +80,7 @@ def links(results: Results, there: Iterable[str]) -> Mapping[tuple[str, str], li
     return found
 
 
-def tell(row: Row, run: Trajectory, *, label: str) -> Transcript:
+def tell(row: Row, run: Trajectory, *, label: str, notes: Sequence[Note] = ()) -> Transcript:
     """A run as the page shows it."""
     facts = [
         ("model", run.model),
@@ -80,7 +88,7 @@ def tell(row: Row, run: Trajectory, *, label: str) -> Transcript:
         ("steps", words.amount(row.steps)),
         ("tokens", f"{row.prompt_tokens:,} sent, {row.completion_tokens:,} received"),
         ("time", words.seconds(row.wall_s)),
-        ("notes in the prompt", ", ".join(row.notes)),
+        ("notes and lessons shown", ", ".join(row.notes)),
         ("lessons written", ", ".join(row.wrote)),
         ("score", _score(run)),
         ("error", row.error),
@@ -95,6 +103,7 @@ def tell(row: Row, run: Trajectory, *, label: str) -> Transcript:
         title=f"{row.set}, {row.task_type or 'task'}, seed {row.seed}",
         goal=run.goal,
         facts=tuple((name, value) for name, value in facts if value),
+        notes=tuple((note.id, _cut(note.text)) for note in notes),
         prompt=tuple(_opening(run.messages)),
         first=_cut(run.first_observation),
         attempts=tuple(

@@ -101,8 +101,10 @@ class Transcript(Frozen):
     """What was asked."""
     facts: tuple[tuple[str, str], ...]
     """Names and values, for the head of the transcript."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """(id, text) of what stood in the prompt throughout."""
     prompt: tuple[tuple[str, str], ...] = ()
-    """(role, text) of the messages before the first action, notes included."""
+    """(role, text) of the messages before the first action."""
     first: str = ""
     """What stood there before the first action."""
     attempts: tuple[Attempt, ...] = ()

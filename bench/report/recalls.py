@@ -8,7 +8,7 @@ from statistics import median
 from bench.lab.types import Row
 from bench.report import words
 from bench.report.results import Results
-from bench.report.transcripts import Finder
+from bench.report.transcripts import Finder, Notes
 from bench.report.view import NONE, Cell, Section, Table, Text, count, name
 
 READ = 400
@@ -33,7 +33,7 @@ class _Use:
     text: str = ""
 
 
-def section(results: Results, transcript: Finder) -> Section | None:
+def section(results: Results, transcript: Finder, notes: Notes) -> Section | None:
     """A line for each note and arm; None where no arm brought anything into a prompt."""
     uses: dict[tuple[str, str], _Use] = {}
     episodes = [row for row in results.measured if row.notes]
@@ -44,6 +44,9 @@ def section(results: Results, transcript: Finder) -> Section | None:
         return None
     for row in episodes[:READ]:
         _read(row, transcript, uses)
+        for one in notes(row.cell):
+            if use := uses.get((row.arm, one.id)):
+                use.text = use.text or one.text
     ranked = sorted(uses.items(), key=lambda entry: (-len(entry[1].rows), entry[0]))
     rows = tuple(_row(results, arm, note, use) for (arm, note), use in ranked[:MOST])
     note = f"{len(uses):,} notes in {len(episodes):,} measured episodes"
