@@ -15,7 +15,7 @@ from agent.models.types import Message
 from agent.settings import Settings
 from agent.state import State, recalled_of, seen_of, steps_of
 from memory.recall import render
-from memory.text import MARK_CLOSE, MARK_OPEN, without_marks
+from memory.text import MARK_CLOSE, MARK_OPEN, unmarked
 
 EMBEDDED = "(embedded)"
 """Mark in the name of the model that comes with the installation."""
@@ -61,7 +61,7 @@ def conversation(state: State, settings: Settings) -> list[Message]:
 def _system(state: State, settings: Settings, *, brief: str = "") -> str:
     system = prompt("solver_think" if settings.solver.think else "solver")
     if brief:
-        system += f"\n\n{MARK_OPEN}\n{without_marks(brief)}\n{MARK_CLOSE}"
+        system += f"\n\n{MARK_OPEN}\n{unmarked(brief)}\n{MARK_CLOSE}"
     for number, advice in enumerate(state.get("reflections", ()), start=1):
         system += f"\n\nAdvice from failed attempt {number}: {advice}"
     return system

@@ -39,6 +39,11 @@ def without_marks(text: str) -> str:
     return " ".join(_MARK.sub("", text).split())
 
 
+def unmarked(text: str) -> str:
+    """`text` with its lines, marks taken out."""
+    return _MARK.sub("", text).strip()
+
+
 def normal(text: str) -> str:
     """`text` for comparison: letters and digits only, case and width folded, single blanks."""
     folded = unicodedata.normalize("NFKC", text).casefold()

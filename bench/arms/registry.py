@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from bench.arms.ace import ACE
+from bench.arms.awm import AgentWorkflowMemory
 from bench.arms.controls import FullContext, Journeyman, RandomMemory, ShuffledMemory
+from bench.arms.expel import ExpeL
+from bench.arms.expert import Expert
+from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
-from bench.arms.simple import Bare, Expert, Random, ReAct, Resampling
+from bench.arms.simple import Bare, Random, ReAct, Resampling
 from bench.arms.types import Arm, Desk
 from bench.arms.worked import WorkedExample
 from bench.lab.types import ArmSpec
@@ -18,6 +23,10 @@ KINDS: dict[str, type[Arm]] = {
     "worked": WorkedExample,
     "resampling": Resampling,
     "reflexion": Reflexion,
+    "expel": ExpeL,
+    "awm": AgentWorkflowMemory,
+    "reasoningbank": ReasoningBank,
+    "ace": ACE,
     "full-context": FullContext,
     "journeyman": Journeyman,
     "random-memory": RandomMemory,

@@ -92,6 +92,10 @@ class Arm:
         """Who works: the common crew, with solver, reflector or settings of the arm's own."""
         return crew
 
+    def gather(self, crew: Crew) -> Crew:
+        """Who works on train tasks, where that differs."""
+        return self.crew(crew)
+
     async def notes(self, task: Task) -> tuple[Note, ...]:  # noqa: ARG002
         """What to put before the solver for this task, best first; what overflows is cut.
 

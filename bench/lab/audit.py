@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from bench.lab.contamination import fingerprints, overlap, prompts
+from bench.lab.guards import too_good
 from bench.lab.table import Table
 from envs.types import Task
 
+GIVEN = "demo:"
+"""How the ids of demonstrations begin."""
 MOST = 20
 """So many findings are told one by one."""
 
@@ -29,6 +32,8 @@ def contaminated(table: Table) -> list[str]:
             task = Task(id=row.task, env=row.env, goal=run.goal, key=row.task_key, split=row.split)
             held[f"{row.env}/{row.task}"] = (task, run.first_observation)
         for note in table.notes(row.cell):
+            if note.runs and all(run.startswith(GIVEN) for run in note.runs):
+                common.add(note.text)  # a demonstration on a train task, made by the laboratory
             shown.setdefault(note.text, f"note {note.id} of {row.arm} in {row.cell}")
         for step in run.steps:
             for item in step.recalled:
@@ -40,3 +45,11 @@ def contaminated(table: Table) -> list[str]:
     if len(hits) > MOST:
         lines.append(f"contamination: {len(hits) - MOST} more")
     return lines
+
+
+def suspicious(table: Table) -> list[str]:
+    """Arms that beat the environment's own expert by more than chance: worth a look."""
+    rows = table.rows(phase="measure")
+    expert = [row for row in rows if row.kind == "expert"]
+    others = [row for row in rows if row.kind != "expert"]
+    return [f"look: {found.text}" for found in too_good(others, expert=expert)] if expert else []

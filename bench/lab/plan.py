@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.arms.registry import NO_MODEL, kind_of
+from bench.lab.acting import Leak
 from bench.lab.guards import check_splits, refuse
+from bench.lab.sealed import forbidden
 from bench.lab.types import ArmSpec, Cell, Experiment, Tasks
 from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen, Task
@@ -124,6 +127,12 @@ def _check(experiment: Experiment) -> None:
         )
     for arm in experiment.arms:
         kind = kind_of(arm)
+        reaches = [] if kind.knows_key else forbidden(sys.modules[kind.__module__])
+        if reaches:
+            raise Leak(
+                f"arm {arm.name!r} may reach the answer key: {'; '.join(reaches[:3])}",
+                repair="take that out of its module; it learns from what it is told",
+            )
         if arm.kind not in NO_MODEL and arm.model not in experiment.models:
             raise UnknownName(f"model of arm {arm.name!r}", arm.model, experiment.models)
         if kind.learns and experiment.learn is None:

@@ -8,19 +8,17 @@ from typing import Any
 
 from agent.settings import Settings
 from agent.worlds import open_env
-from bench.lab.audit import contaminated
+from bench.lab.audit import contaminated, suspicious
 from bench.lab.conduct import Conductor, Done, Limits, Watch
 from bench.lab.demonstrations import starting
 from bench.lab.manifest import check_same, manifest
 from bench.lab.onray import pool_of
 from bench.lab.plan import Plan, planned
 from bench.lab.table import Table, packed, unpacked
-from bench.lab.types import Cell, Experiment, Row
+from bench.lab.types import FOLDER, Cell, Experiment, Row
 from envs.errors import UnknownName
 from envs.types import Env, Frozen
 
-FOLDER = "experiments"
-"""Under `JOURNEYMAN_HOME`."""
 WORKED = "worked"
 """The kind of arm that is given examples."""
 
@@ -88,7 +86,7 @@ def conduct(
             done = conductor.run(watch)
         finally:
             pool.close()
-        table.flag("", *contaminated(table))
+        table.flag("", *contaminated(table), *suspicious(table))
         return done
     finally:
         table.close()

@@ -12,6 +12,8 @@ from envs.types import Frozen, Split, Task
 
 FORMAT = 1
 """Version of the stored shapes; a table of a newer one is refused."""
+FOLDER = "experiments"
+"""Under `JOURNEYMAN_HOME`: a folder for each experiment."""
 Phase = Literal["learn", "measure"]
 Failure = Literal["", "crashed", "budget", "idle", "looping", "searching", "unfinished", "leak"]
 """Why a task was not solved, told from the transcript alone: see `bench/lab/failures.py`."""

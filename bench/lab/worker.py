@@ -29,11 +29,17 @@ from agent.worlds import open_env
 from bench.arms.registry import made
 from bench.arms.types import Arm, Desk, Note, Played
 from bench.lab.acting import Acting, Leak, acting_as
-from bench.lab.guards import check_lessons, check_notes, keep_apart
+from bench.lab.guards import (
+    check_learning,
+    check_lessons,
+    check_notes,
+    check_recalled,
+    keep_apart,
+)
 from bench.lab.rows import fitted, row_of
 from bench.lab.sealed import sealed, watched
 from bench.lab.table import kept, packed, unpacked
-from bench.lab.types import ArmSpec, Cell, Row
+from bench.lab.types import FOLDER, ArmSpec, Cell, Row
 from envs.errors import ModelError
 from envs.types import Env, Frozen, Task, ToolSpec
 from memory.embed import Embedder, HashEmbedder, MiniLM
@@ -126,15 +132,18 @@ class Worker:
         notes: Sequence[Note] = ()
         trajectory, spent, state = None, Usage(), None
         try:
-            who = Acting(order.arm.name)
+            who = _acting(order)
             notes = await self._notes(order, arm, who)
-            ready, stage = arm.crew(crew), arm.env(env)
+            learning = order.cell.phase == "learn"
+            ready, stage = (arm.gather if learning else arm.crew)(crew), arm.env(env)
             if not arm.knows_key:
                 ready, stage = watched(ready, who), sealed(env)
             spec = _spec(order, arm, notes)
             trajectory = await run(ready, stage, spec, run_id=order.cell.id)
             who.check()
-            if order.cell.phase == "learn":
+            check_recalled(trajectory, learned=order.played)
+            if learning:
+                check_learning(order.cell.task)
                 with acting_as(who):
                     spent = await arm.learn(_told(trajectory, order.cell.task))
                 played = {**order.played, order.cell.id: order.cell.task.key}
@@ -252,6 +261,12 @@ class NoModel(Model):
 
     async def close(self) -> None:
         """Nothing to do."""
+
+
+def _acting(order: Order) -> Acting:
+    """The arm at work, kept from the experiment's tables and from what environments cache."""
+    home = order.settings.home
+    return Acting(order.arm.name, hidden=(home / FOLDER, home / "cache"))
 
 
 def _spec(order: Order, arm: Arm, notes: Sequence[Note]) -> Spec:

@@ -87,7 +87,8 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="What was written")] = False,
 ) -> None:
     """Writes the page of an experiment (or of all) and the tables beside it."""
-    from bench.lab.session import FOLDER, folder_of
+    from bench.lab.session import folder_of
+    from bench.lab.types import FOLDER
     from bench.lab.view import summary, write_index, write_pages
 
     settings = load()
