@@ -222,8 +222,11 @@ class LocalModel(Model):
         return self._client
 
     async def _lives(self) -> bool:
-        await asyncio.sleep(0.05)  # a connection breaks a moment before its process is gone
-        return self.server.alive
+        for _ in range(20):  # a connection breaks a moment before its process is gone
+            await asyncio.sleep(0.05)
+            if not self.server.alive:
+                return False
+        return True
 
     def _died_twice(self) -> ModelError:
         tail = self.server.tail()
