@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from agent.intervals import wilson
 from agent.settings import load
-from envs.errors import UserError
+from envs.errors import Missing, UserError
 from server.console import err, out, safe, say_json, table
 
 
@@ -19,6 +20,17 @@ def add_to(app: typer.Typer) -> None:
     """Registers the commands."""
     app.command("bench")(bench)
     app.command("report")(report)
+
+
+NEEDED = ("jinja2", "matplotlib", "scipy", "sklearn", "statsmodels")
+
+
+def _installed() -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise Missing(
+            f"experiments need {', '.join(missing)}", repair="pip install 'journeyman[bench]'"
+        )
 
 
 def bench(
@@ -37,6 +49,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line per row")] = False,
 ) -> None:
     """Plays an experiment, or what is left of it; calling it again resumes."""
+    _installed()
     from bench.experiments import NAMED, named
     from bench.lab.conduct import Limits
     from bench.lab.session import Call, again, conduct, folder_of
@@ -87,6 +100,7 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="What was written")] = False,
 ) -> None:
     """Writes the page of an experiment (or of all) and the tables beside it."""
+    _installed()
     from bench.lab.session import folder_of
     from bench.lab.types import FOLDER
     from bench.lab.view import summary, write_index, write_pages
