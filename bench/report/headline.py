@@ -15,9 +15,13 @@ ASKED = 0.2
 
 
 def section(results: Results, *, whole: bool = True) -> Section:
-    """For each task set its planned comparisons (else all against the baseline), then the rest."""
+    """For each task set its comparisons, then the arms that are in none.
+
+    Where none were planned, all arms stand against the baseline, and that is said.
+    """
     compared = Compared(results)
-    pairs = planned(results) or list(exploratory(results))
+    asked = bool(results.experiment.compare)
+    pairs = planned(results) if asked else list(exploratory(results))
     blocks = [b for within in results.sets for b in _set(compared, pairs, within)]
     nothing = Text(text="Nothing is measured yet.", tone="lead")
     if not whole and blocks:
@@ -81,5 +85,6 @@ def _compared(compared: Compared, arm: str, against: str, within: str) -> Text |
         for a, rows in zip((arm, against), sides, strict=True)
     )
     said = difference.verdict
-    text = f"{one}; {other}; {verdict(difference, plan=plan)}."
+    aside = "" if results.experiment.compare else " This comparison was not planned."
+    text = f"{one}; {other}; {verdict(difference, plan=plan)}.{aside}"
     return Text(text=text, tone="lead", tag=said, tagged=TONES[said])

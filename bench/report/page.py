@@ -6,6 +6,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,7 +27,7 @@ from bench.report import (
 )
 from bench.report.results import Results
 from bench.report.transcripts import Finder, Notes, no_notes
-from bench.report.view import Cell, Section, Table, Text, Transcripts, count, name
+from bench.report.view import Section, Table, Text, Transcripts
 
 HERE = PackageLoader("bench.report", package_path="")
 
@@ -61,7 +62,7 @@ def page(
     ]
     played = _played(results, cells)
     return _render(
-        [section for section in sections if section],
+        [_once(section) for section in sections if section],
         title=experiment.title,
         eyebrow=f"Experiment: {experiment.name}",
         note=experiment.note,
@@ -71,29 +72,29 @@ def page(
 
 def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
     """The project's page: every experiment with its answer; pages are `NAME.html` beside it."""
-    lines = []
-    for experiment, rows in experiments:
-        results = Results(experiment, tuple(rows))
-        ended = max((row.ended for row in rows), default="")
-        lines.append(
-            (
-                Cell(text="", links=((experiment.title, f"{experiment.name}.html"),)),
-                name(" ".join(headline.sentences(results)[:3])),
-                count(len(rows)),
-                name(ended.replace("T", " ")[:10], title=ended),
-            )
-        )
-    table = Table(
-        name="Experiments", head=("question", "answer", "cells", "played"), rows=tuple(lines)
-    )
+    sections = [_entry(experiment, rows) for experiment, rows in experiments]
     empty = Text(text="No experiment is played yet: `journeyman bench` lists them.", tone="dim")
-    section = Section(id="experiments", title="Experiments", blocks=(table if lines else empty,))
+    nothing = Section(id="experiments", title="Experiments", blocks=(empty,))
     return _render(
-        [section],
+        sections or [nothing],
         title="What was measured",
         eyebrow="Journeyman",
         note="Each experiment has a page with its intervals, failures and transcripts.",
-        played=words.plural(len(lines), "experiment"),
+        played=words.plural(len(sections), "experiment"),
+    )
+
+
+def _entry(experiment: Experiment, rows: Sequence[Row]) -> Section:
+    """An experiment as the index tells it."""
+    ended = max((row.ended for row in rows), default="")
+    played = words.plural(len(rows), "cell")
+    last = f", the last on {ended[:10]}" if ended else ""
+    answer = headline.section(Results(experiment, tuple(rows)))
+    return Section(
+        id=f"e-{experiment.name}",
+        title=experiment.title,
+        href=f"{quote(experiment.name)}.html",
+        blocks=(*answer.blocks, Text(text=f"{played} played{last}.", tone="dim")),
     )
 
 
@@ -115,6 +116,17 @@ def _measured(
         comparisons.power(results),
         provenance.varied(results),
     ]
+
+
+def _once(section: Section) -> Section:
+    """`section` without notes on reading tables that it has told before."""
+    told: set[str] = set()
+    blocks = []
+    for block in section.blocks:
+        again = isinstance(block, Table) and block.note in told
+        blocks.append(block.model_copy(update={"note": ""}) if again else block)
+        told.add(block.note if isinstance(block, Table) else "")
+    return section.model_copy(update={"blocks": tuple(blocks)})
 
 
 def _played(results: Results, cells: int | None) -> str:

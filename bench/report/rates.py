@@ -91,8 +91,8 @@ def _group(
             _row(results, results.of(arm, within=within, first=first), label=label, common=common)
             for (label, _, _), (arm, first) in zip(figures, entries, strict=True)
         ),
-        note=f"Clustered: tasks of one place resemble each other, so whole places are resampled. "
-        f"Same tasks: the {len(common)} that every arm of this set has played.",
+        note="Clustered: tasks of one place resemble each other, so whole places are resampled"
+        " (*: too few places, tasks are). Same tasks: those that every arm of the set has played.",
     )  # fmt: skip
     return [chart, table]
 

@@ -134,6 +134,8 @@ class Section(Frozen):
     """Heading."""
     blocks: tuple[Block, ...]
     """What stands under it, in order."""
+    href: str = ""
+    """Where the heading leads, if anywhere."""
 
 
 def name(text: str, *, title: str = "", tone: Tone = "") -> Cell:

@@ -53,6 +53,13 @@ def test_without_planned_comparisons_all_stand_against_the_baseline(invented: An
     (line,) = plain(sentences(found))
     assert line.startswith("alfworld/val: expert solved 15 of 15")
     assert "better on 15 pairs (+100 points" in line
+    assert line.endswith("This comparison was not planned.")
+
+
+def test_an_answer_that_was_planned_is_not_replaced_by_another(invented: Any) -> None:
+    (line,) = plain(sentences(results(invented, {"expert": 15, "bare (1.5B)": 0})))
+    assert line.startswith("alfworld/val: Solved: expert 15 of 15")
+    assert "better" not in line
 
 
 def test_a_single_arm_is_told_alone(invented: Any) -> None:
