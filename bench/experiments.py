@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
+from pydantic import ValidationError
+
 from agent.models.pull import EMBEDDED
 from agent.settings import ModelSettings
 from bench.lab.types import ArmSpec, Experiment, Tasks
-from envs.errors import UnknownName
+from envs.errors import UnknownName, UserError, one_line
 
 SMOL = ModelSettings(file=EMBEDDED, name="SmolLM2-135M-Instruct (embedded)")
 CODER = ModelSettings(file="qwen2.5-coder-1.5b", name="Qwen2.5-Coder-1.5B-Instruct Q4_K_M")
@@ -98,7 +103,27 @@ NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL)}
 
 
 def named(name: str) -> Experiment:
-    """The experiment of that name. Raises `UnknownName`."""
+    """The experiment of that name, or in that TOML file (the fields of `Experiment`).
+
+    Raises `UnknownName`, and `UserError` for a file that can't be read or does not fit.
+    """
+    if name.endswith(".toml"):
+        return _read(Path(name))
     if name not in NAMED:
-        raise UnknownName("experiment", name, NAMED)
+        raise UnknownName("experiment (or FILE.toml)", name, NAMED)
     return NAMED[name]
+
+
+def _read(path: Path) -> Experiment:
+    try:
+        return Experiment.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UserError(
+            f"{path} can't be read: {one_line(str(error))}", repair="name a TOML file that is there"
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            f"{path}: {where}: {first['msg']}", repair="see Experiment in bench/lab/types.py"
+        ) from error

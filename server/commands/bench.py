@@ -34,7 +34,7 @@ def _installed() -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="An experiment; none lists them")] = "",
+    name: Annotated[str, typer.Argument(help="An experiment or FILE.toml; none lists them")] = "",
     arms: Annotated[str, typer.Option(help="Only these arms, with commas between")] = "",
     sets: Annotated[str, typer.Option(help="Only these task sets (alfworld/val, ...)")] = "",
     seeds: Annotated[str, typer.Option(help="Seeds, with commas between")] = "",
@@ -91,7 +91,7 @@ def bench(
         say_json({**done.model_dump(), "folder": str(folder)})
         return
     out.print(f"{done.played} cells played, {done.left} left ({done.why})")
-    report(name)
+    report(experiment.name)
 
 
 def report(
