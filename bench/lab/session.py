@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from agent.settings import Settings
 from agent.worlds import open_env
 from bench.lab.audit import contaminated, suspicious
@@ -16,7 +18,7 @@ from bench.lab.onray import pool_of
 from bench.lab.plan import Plan, planned
 from bench.lab.table import Table, packed, unpacked
 from bench.lab.types import FOLDER, Cell, Experiment, Row
-from envs.errors import UnknownName
+from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen
 
 WORKED = "worked"
@@ -60,9 +62,12 @@ def conduct(
     Raises `UserError` for what does not fit together, `Leak` for mixed-up splits, and what stopped
     it otherwise (a model that can't be reached, a full disk); rows that came before are kept.
     """
+    folder = folder_of(settings, experiment.name)
+    table = Table(folder)
+    lock = FileLock(folder / "playing.lock", timeout=0)
     envs = opened(experiment, settings)
-    table = Table(folder_of(settings, experiment.name))
     try:
+        lock.acquire()
         plan = planned(experiment, envs)
         now = manifest(experiment, settings, list(plan.tasks), command=call.command)
         known = table.experiment()
@@ -88,7 +93,13 @@ def conduct(
             pool.close()
         table.flag("", *contaminated(table), *suspicious(table))
         return done
+    except Timeout as error:
+        raise UserError(
+            f"experiment {experiment.name!r} is being played by another process",
+            repair="wait for it, or give this one another name",
+        ) from error
     finally:
+        lock.release()
         table.close()
         for env in envs.values():
             env.close()
