@@ -40,8 +40,12 @@ class Results:
 
     @cached_property
     def retried(self) -> frozenset[str]:
-        """Arms that begin an episode again: never held against those that do not."""
-        return frozenset(row.arm for row in self.rows if row.attempts > 1)
+        """Arms that may begin an episode again: never held against those that do not.
+
+        Told by their option, so that it holds before the first retry is played, and by the rows.
+        """
+        meant = {spec.name for spec in self.experiment.arms if spec.options.get("retries")}
+        return frozenset(meant | {row.arm for row in self.rows if row.attempts > 1})
 
     @cached_property
     def single(self) -> tuple[str, ...]:
