@@ -9,6 +9,9 @@ from functools import cached_property
 from bench.lab.types import Experiment, Row
 from bench.stats.differences import first_attempts
 
+RETRYING = frozenset({"reflexion", "resampling"})
+"""Kinds of arms that begin a measured episode again."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -42,10 +45,11 @@ class Results:
     def retried(self) -> frozenset[str]:
         """Arms that may begin an episode again: never held against those that do not.
 
-        Told by their option, so that it holds before the first retry is played, and by the rows.
+        Told by their kind, so that it holds before the first retry is played, and by the measured
+        rows. Retries on train tasks alone (ExpeL) are learning.
         """
-        meant = {spec.name for spec in self.experiment.arms if spec.options.get("retries")}
-        return frozenset(meant | {row.arm for row in self.rows if row.attempts > 1})
+        meant = {spec.name for spec in self.experiment.arms if spec.kind in RETRYING}
+        return frozenset(meant | {row.arm for row in self.measured if row.attempts > 1})
 
     @cached_property
     def single(self) -> tuple[str, ...]:

@@ -79,14 +79,16 @@ def test_arms_with_retries_meet_others_by_first_attempts_alone(invented: Any) ->
 
 
 def test_an_arm_that_may_retry_is_set_apart_before_it_does(invented: Any) -> None:
-    arms = tuple(
-        spec.model_copy(update={"options": {"retries": 2}}) if spec.name == "Reflexion" else spec
-        for spec in invented.experiment.arms
-    )
     rows = [row for row in invented.rows if row.arm == "Reflexion" and row.attempts == 1]
-    found = Results(invented.experiment.model_copy(update={"arms": arms}), tuple(rows))
+    found = Results(invented.experiment, tuple(rows))
     assert found.again == ("Reflexion",)
     assert found.single == ()
+
+
+def test_retries_on_train_tasks_are_learning(invented: Any) -> None:
+    row = next(row for row in invented.rows if row.arm == "lessons")
+    taught = row.model_copy(update={"phase": "learn", "split": "train", "attempts": 3})
+    assert Results(invented.experiment, (row, taught)).single == ("lessons",)
 
 
 def test_arms_with_retries_have_charts_of_their_own(invented: Any) -> None:
