@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from multiprocessing.util import Finalize
 from typing import Protocol
 
 import psutil
@@ -108,7 +109,9 @@ _seats: list[Seat] = []
 
 def _begin(parent: int, threads: int) -> None:
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    _seats.append(Seat(threads))
+    seat = Seat(threads)
+    _seats.append(seat)
+    Finalize(None, seat.close, exitpriority=1)  # its threads would keep the process from ending
 
 
 def _play(order: Order) -> Result:

@@ -1,22 +1,22 @@
 """Plays cells. One `Worker` lives in each worker process and keeps open what is slow to open.
 
-A cell is played on a ledger and checkpoints of its own in a folder that is thrown away, from the
-state that its arm was in; so the order in which cells are played, and who plays them, changes
-nothing. Each worker serves a local model to itself: replies that share a batch with others differ
-now and then (2 of 32, measured), and then a cell would not repeat.
+A cell is played on a ledger and checkpoints of its own, from the state that its arm was in; so the
+order in which cells are played, and who plays them, changes nothing. Both are kept in memory, as a
+cell that is cut off is played anew. Each worker serves a local model to itself: replies that share
+a batch with others differ now and then (2 of 32, measured), and then a cell would not repeat.
 """
 
 from __future__ import annotations
 
 import random
-import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from agent.crossing import off
-from agent.graph import opened
+from agent.graph import Graph, opened
 from agent.models.errors import Unreachable
 from agent.models.resolve import resolve
 from agent.models.types import Message, Model, Reply, Sampling
@@ -47,6 +47,9 @@ from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
 from memory.types import Trajectory, Usage
+
+IN_MEMORY = Path(":memory:")
+"""What SQLite calls a database without a file."""
 
 
 class Order(Frozen):
@@ -94,28 +97,29 @@ class Worker:
         self._models: dict[str, Model] = {}
         self._envs: dict[str, Env] = {}
         self._embedder: Embedder | None = None
+        self._graph: Graph | None = None
+        self._stack = AsyncExitStack()
 
     async def play(self, order: Order) -> Result:
         """The cell from its beginning. Whatever breaks becomes its row."""
         began = time.perf_counter()
         model = Fresh(await self._model(order))
         env = await self._env(order)
-        with tempfile.TemporaryDirectory(prefix="journeyman-cell-") as folder:
-            memory = Memory(Ledger(Path(folder) / "ledger.db"), ListIndex(HashEmbedder()))
-            try:
-                async with opened(Path(folder) / "checkpoints.db") as graph:
-                    crew = Crew(
-                        settings=order.settings,
-                        graph=graph,
-                        memory=memory,
-                        model=model,
-                        strategy=Greedy(),
-                        verifier=Shown(),
-                        reflector=Plain(),
-                    )
-                    return await self._played(order, crew, env, began)
-            finally:
-                memory.close()
+        graph = await self._checkpoints(order.cell)
+        memory = Memory(Ledger(IN_MEMORY), ListIndex(HashEmbedder()))
+        try:
+            crew = Crew(
+                settings=order.settings,
+                graph=graph,
+                memory=memory,
+                model=model,
+                strategy=Greedy(),
+                verifier=Shown(),
+                reflector=Plain(),
+            )
+            return await self._played(order, crew, env, began)
+        finally:
+            memory.close()
 
     async def close(self) -> None:
         """Ends models and environments; may be called twice."""
@@ -125,6 +129,8 @@ class Worker:
             await model.close()
         for env in envs.values():
             await off(env.close)
+        self._graph = None
+        await self._stack.aclose()
 
     async def _played(self, order: Order, crew: Crew, env: Env, began: float) -> Result:
         arm = self._arm(order, crew.model)
@@ -200,6 +206,13 @@ class Worker:
             own = order.model.model_copy(update={"parallel": 1, "threads": self._threads})
             self._models[label] = await resolve(own, home=order.settings.home)
         return self._models[label]
+
+    async def _checkpoints(self, cell: Cell) -> Graph:
+        """The worker's graph, without anything that an earlier play of the cell left behind."""
+        if self._graph is None:
+            self._graph = await self._stack.enter_async_context(opened(IN_MEMORY))
+        await self._graph.forget(cell.id)
+        return self._graph
 
     async def _env(self, order: Order) -> Env:
         name = order.cell.task.env
