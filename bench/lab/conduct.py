@@ -114,6 +114,7 @@ class Conductor:
         self._limits = limits
         self._starting = starting or {}
         self._done = table.done()
+        self._spent = table.spent()
         cells = [cell for cell in plan.cells if wanted(cell)]
         self._total = len(cells)
         self._count = sum(cell.id in self._done for cell in cells)
@@ -164,7 +165,7 @@ class Conductor:
         return Done(played=played, left=left, why=why if left else "all played")
 
     def _over(self, begun: int, began: float) -> str:
-        spent, limits = self._table.spent(), self._limits
+        spent, limits = self._spent, self._limits
         bounds = (
             ("seconds", limits.seconds, time.monotonic() - began),
             ("tokens", limits.tokens, spent["tokens"]),
@@ -181,9 +182,7 @@ class Conductor:
     def order(self, cell: Cell) -> Order:
         """The order of a cell, with what its arm keeps by then."""
         experiment = self._plan.experiment
-        stream = next(
-            s for s in self._plan.streams if (s.arm.name, s.seed) == (cell.arm, cell.seed)
-        )
+        stream = self._streams[cell.arm, cell.seed]
         model = experiment.models.get(stream.arm.model)
         earlier = [one for one in stream.learn if one.learned < cell.learned]
         return Order(
@@ -213,6 +212,8 @@ class Conductor:
             after=cell.learned + 1,
             flags=result.flags,
         )
+        self._spent["tokens"] += result.row.prompt_tokens + result.row.completion_tokens
+        self._spent["cost"] += result.row.cost
         self._done.add(cell.id)
         self._count += 1
 
