@@ -20,7 +20,7 @@ FLOORS = Experiment(
     title="How far do agents get without learning, on real ALFWorld and in generated houses?",
     note=(
         "val rooms are made out of ALFWorld's train games and occur in no train task; seen is the "
-        "official valid_seen. One episode, 50 steps (nook: 20), replies constrained to admissible "
+        "official valid_seen. One episode, 50 steps (nook: 30), replies constrained to admissible "
         "actions and loops broken in every arm. Reflexion begins again up to twice after a failure "
         "that the environment shows: an oracle retry, in a group of its own."
     ),

@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 def manifest(
-    experiment: Experiment, settings: Settings, tasks: list[Task], *, command: str
+    experiment: Experiment, settings: Settings, tasks: Sequence[Task], *, command: str
 ) -> dict[str, Any]:
     """The manifest of a session that begins now. Its id is the hash of all but the time."""
     code, files = code_hash(ROOT)

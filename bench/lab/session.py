@@ -69,7 +69,8 @@ def conduct(
     try:
         lock.acquire()
         plan = planned(experiment, envs)
-        now = manifest(experiment, settings, list(plan.tasks), command=call.command)
+        now = manifest(experiment, settings, plan.tasks, command=call.command)
+        now["cells"] = len(plan.cells)
         known = table.experiment()
         changed = check_same(table.sessions(), now, known=known, experiment=experiment)
         for note in (*plan.notes, *changed):

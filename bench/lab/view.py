@@ -32,8 +32,16 @@ def write_pages(folder: Path, place: Path) -> Path:
         if experiment is None:
             raise StoreError(f"{folder} holds a table without experiment", repair="remove it")
         found = [f"{text} ({cell})" if cell else text for cell, text in table.flags()]
+        sessions = table.sessions()
         html = page(
-            experiment, rows, table.sessions(), table.transcript, flags=found, guards=GUARDS
+            experiment,
+            rows,
+            sessions,
+            table.transcript,
+            flags=found,
+            guards=GUARDS,
+            cells=sessions[-1]["cells"] if sessions else None,
+            notes=table.notes,
         )
         target = place / f"{experiment.name}.html"
         try:
