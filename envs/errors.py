@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any
 
 
 class JourneymanError(Exception):
@@ -30,6 +31,16 @@ class JourneymanError(Exception):
         self.message = one_line(message)
         self.repair = one_line(repair)
         super().__init__(f"{self.message}; {self.repair}" if self.repair else self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels between processes whatever its constructor asks for."""
+        return _sent, (type(self), self.message, self.repair)
+
+
+def _sent(kind: type[JourneymanError], message: str, repair: str) -> JourneymanError:
+    error = kind.__new__(kind)
+    JourneymanError.__init__(error, message, repair=repair)
+    return error
 
 
 class UserError(JourneymanError):
