@@ -10,6 +10,8 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from types import UnionType
 from typing import Any, NamedTuple, get_args
@@ -47,6 +49,14 @@ CREATE TABLE IF NOT EXISTS states (arm TEXT, seed INTEGER, learned INTEGER, body
     PRIMARY KEY (arm, seed, learned));
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, text TEXT NOT NULL, PRIMARY KEY (cell, text));
 """
+ORDER = itemgetter(
+    *map(COLUMNS.index, ("arm", "env", "split", "phase", "seed", "learned", "task", "cell"))
+)
+REST = {
+    "__pydantic_fields_set__": set(COLUMNS),
+    "__pydantic_extra__": None,
+    "__pydantic_private__": None,
+}
 ADD = f"INSERT OR IGNORE INTO rows VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
 
 
@@ -163,12 +173,8 @@ class Table:
 
     def rows(self, *, arm: str = "", phase: str = "") -> list[Row]:
         """All rows, in a fixed order."""
-        found = self._all(
-            "SELECT * FROM rows WHERE (? IN ('', arm)) AND (? IN ('', phase)) "
-            "ORDER BY arm, env, split, phase, seed, learned, task",
-            (arm, phase),
-        )
-        return [_row(values) for values in found]
+        query = "SELECT * FROM rows WHERE (? IN ('', arm)) AND (? IN ('', phase))"
+        return [_row(values) for values in sorted(self._all(query, (arm, phase)), key=ORDER)]
 
     def done(self) -> set[str]:
         """Ids of the cells that are there."""
@@ -294,11 +300,18 @@ def _stored(value: Any) -> Any:
 def _row(values: Sequence[Any]) -> Row:
     found = dict(zip(COLUMNS, values, strict=True))
     for name in LISTS:
-        found[name] = tuple(json.loads(found[name]))
+        found[name] = _listed(found[name])
     for name in BOOLS:
         if found[name] is not None:
             found[name] = bool(found[name])
-    return Row.model_construct(**found)
+    row = Row.__new__(Row)  # as pickle restores it; `model_construct` takes several times as long
+    row.__setstate__({**REST, "__dict__": found})
+    return row
+
+
+@lru_cache(maxsize=4096)
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(json.loads(text))
 
 
 def _unusable(path: Path, error: Exception) -> StoreError:
