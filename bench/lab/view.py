@@ -40,7 +40,7 @@ def write_pages(folder: Path, place: Path) -> Path:
             table.transcript,
             flags=found,
             guards=GUARDS,
-            cells=sessions[-1]["cells"] if sessions else None,
+            cells=sessions[-1].get("cells") if sessions else None,
             notes=table.notes,
         )
         target = place / f"{experiment.name}.html"
