@@ -45,7 +45,7 @@ def test_the_tree_is_the_files() -> None:
     assert told == tree(), "run `python tests/test_readme.py` to write it anew"
 
 
-OFFLINE = ("doctor", "memory list", "memory prune", "history", "distill")
+OFFLINE = ("doctor", "memory list", "memory prune", "history", "distill", "bench", "strategies")
 
 
 @pytest.mark.parametrize("start", OFFLINE)
@@ -58,7 +58,7 @@ def test_commands_that_need_no_network_run(start: str, tmp_path: Path) -> None:
 def test_every_command_of_the_readme_exists(tmp_path: Path) -> None:
     for line in commands():
         words = [word for word in line.split()[1:] if re.fullmatch(r"[a-z]+", word)]
-        group = words[:2] if words[0] in ("memory", "envs", "models") else words[:1]
+        group = words[:2] if words[0] in ("memory", "envs", "models", "eval") else words[:1]
         done = journeyman(*group, "--help", home=tmp_path)
         assert done.returncode == 0, line
         flags = re.findall(r"--[a-z-]+", line)
