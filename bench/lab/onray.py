@@ -7,13 +7,29 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
-from bench.lab.pool import BACKENDS, Here, Pool, Processes, Seat, threads_each
+from bench.lab.pool import (
+    BACKENDS,
+    PATIENCE_S,
+    Here,
+    Pool,
+    Processes,
+    Seat,
+    WorkerDied,
+    threads_each,
+)
 from bench.lab.worker import Order, Result
-from envs.errors import JourneymanError, Missing, UnknownName, UserError
+from envs.errors import (
+    InternalError,
+    JourneymanError,
+    Missing,
+    UnknownName,
+    UserError,
+    one_line,
+)
 
 
 class OnRay:
-    """`count` actors, a core each. Every machine needs this version and its models."""
+    """`count` actors, a core each. Every machine needs this version, its models and its games."""
 
     def __init__(self, count: int, *, address: str = "") -> None:
         if find_spec("ray") is None:
@@ -25,23 +41,25 @@ class OnRay:
         options: dict[str, Any] = {"log_to_driver": False}
         where = {"address": address} if address else {"num_cpus": count, "include_dashboard": False}
         ray.init(**where, **options)
-        remote: Any = ray.remote(num_cpus=1)(Seat)
-        self._seats: list[Any] = [remote.remote(threads_each(count)) for _ in range(count)]
-        self._free = list(self._seats)
-        self._threads = ThreadPoolExecutor(count)
+        self._actor: Any = ray.remote(num_cpus=1)(Seat)
         self._lock = threading.Lock()
+        self._free = [self._seat() for _ in range(count)]
+        self._threads = ThreadPoolExecutor(count)
 
     def submit(self, order: Order) -> Future[Result]:
         """See `Pool`."""
         return self._threads.submit(self._one, order)
 
     def close(self) -> None:
-        """See `Pool`."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        seats, self._seats = self._seats, []
-        if seats:
-            self._ray.get([seat.close.remote() for seat in seats])
+        """See `Pool`. Cells that are being played are ended."""
+        if self._ray.is_initialized():
+            with self._lock:
+                closing = [seat.close.remote() for seat in self._free]
+                self._free = []
+            if closing:
+                self._ray.wait(closing, num_returns=len(closing), timeout=PATIENCE_S)
             self._ray.shutdown()
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def _one(self, order: Order) -> Result:
         with self._lock:
@@ -51,10 +69,19 @@ class OnRay:
         except self._ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, JourneymanError):
                 raise error.cause from error
-            raise
+            raise InternalError(
+                f"Ray could not play a cell: {one_line(str(error.cause))}",
+                repair="every machine needs this version of Journeyman, and what it uses",
+            ) from error
+        except self._ray.exceptions.RayError as error:
+            seat = self._seat()
+            raise WorkerDied("a worker of Ray died", repair="see Ray's own log") from error
         finally:
             with self._lock:
                 self._free.append(seat)
+
+    def _seat(self) -> Any:
+        return self._actor.remote(threads_each(self.count))
 
 
 def pool_of(backend: str, count: int, *, address: str = "") -> Pool:

@@ -4,32 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import signal
+import tempfile
 import threading
-import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
-from multiprocessing.util import Finalize
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 import psutil
 
 from bench.lab.worker import Order, Result, Worker
+from envs.errors import InternalError, JourneymanError, boundary
 
 BACKENDS = ("processes", "ray")
+PATIENCE_S = 15.0
+"""Seconds that an idle worker gets to close its models and environments."""
+
+
+class WorkerDied(InternalError):
+    """The worker that played a cell is gone, and with it the cell; another takes its place."""
 
 
 class Pool(Protocol):
-    """Takes orders; a future raises the `JourneymanError` that stopped its cell."""
+    """Takes orders, at most `count` at once."""
 
     count: int
     """How many cells at once."""
 
     def submit(self, order: Order) -> Future[Result]:
-        """Has a cell played."""
+        """Has a cell played; the future raises `WorkerDied`, or the error that stopped the cell."""
         ...
 
     def close(self) -> None:
-        """Ends the workers, what they are at included; may be called twice."""
+        """Ends the workers; may be called twice."""
         ...
 
 
@@ -40,45 +53,129 @@ class Here:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._seat = Seat(0)
+        self._seat: Seat | None = None
 
     def submit(self, order: Order) -> Future[Result]:
         """See `Pool`."""
-        return self._thread.submit(self._seat.play, order)
+        return self._thread.submit(self._play, order)
 
     def close(self) -> None:
-        """See `Pool`."""
-        self._thread.submit(self._seat.close).result()
+        """See `Pool`. The cell that is being played ends first."""
+        self._thread.submit(self._leave).result()
         self._thread.shutdown()
         self._thread = ThreadPoolExecutor(1)
 
+    def _play(self, order: Order) -> Result:
+        if self._seat is None:
+            self._seat = Seat(0)
+        return self._seat.play(order)
+
+    def _leave(self) -> None:
+        seat, self._seat = self._seat, None
+        if seat is not None:
+            seat.close()
+
 
 class Processes:
-    """`count` worker processes. One that dies takes the pool along: the cells are played again.
+    """Worker processes, begun when they are needed. One that dies takes only its own cell along.
 
-    Workers end with this process, however it ends.
+    They end with this process, however it ends; `close` ends them in the middle of a cell.
     """
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._all: set[_Process] = set()
+        self._idle: list[_Process] = []
 
     def submit(self, order: Order) -> Future[Result]:
         """See `Pool`."""
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                self.count,
-                mp_context=get_context("spawn"),
-                initializer=_begin,
-                initargs=(os.getpid(), threads_each(self.count)),
-            )
-        return self._pool.submit(_play, order)
+        told: Future[Result] = Future()
+        told.set_running_or_notify_cancel()
+        process, playing = self._begun(order)
+        playing.add_done_callback(lambda done: self._tell(done, process, told))
+        return told
 
     def close(self) -> None:
         """See `Pool`."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            everyone, self._all = self._all, set()
+            idle, self._idle = self._idle, []
+        for process in everyone:
+            process.end(idle=process in idle)
+
+    def _begun(self, order: Order) -> tuple[_Process, Future[Result]]:
+        while True:
+            process = self._take()
+            try:
+                return process, process.play(order)
+            except BrokenProcessPool:  # it died while it had nothing to do
+                self._drop(process)
+
+    def _take(self) -> _Process:
+        with self._lock:
+            process = self._idle.pop() if self._idle else _Process(threads_each(self.count))
+            self._all.add(process)
+            return process
+
+    def _drop(self, process: _Process) -> None:
+        with self._lock:
+            self._all.discard(process)
+        process.abandon()
+
+    def _tell(self, done: Future[Result], process: _Process, told: Future[Result]) -> None:
+        error = done.exception()
+        if isinstance(error, BrokenProcessPool):
+            self._drop(process)
+            error = WorkerDied("a worker process died", repair="free memory, or lower --workers")
+        else:
+            with self._lock:
+                if process in self._all:
+                    self._idle.append(process)
+        if error is None:
+            told.set_result(done.result())
+        else:
+            told.set_exception(error)
+
+
+class _Process:
+    """One worker process. It lives as long as our end of its line, and keeps its files in one
+    folder, so that nothing is left of it when it is ended in the middle of a cell.
+    """
+
+    def __init__(self, threads: int) -> None:
+        context = get_context("spawn")
+        self._theirs, self._line = context.Pipe(duplex=False)
+        self._folder = Path(tempfile.mkdtemp(prefix="journeyman-worker-"))
+        self._pool = ProcessPoolExecutor(
+            1,
+            mp_context=context,
+            initializer=_begin,
+            initargs=(self._theirs, threads, str(self._folder)),
+        )
+
+    def play(self, order: Order) -> Future[Result]:
+        """Raises `BrokenProcessPool` when it is gone."""
+        with _deaf():
+            return self._pool.submit(_play, order)
+
+    def end(self, *, idle: bool) -> None:
+        """Ends it: in peace when it is idle, at once when it is not."""
+        if idle:
+            try:
+                self._pool.submit(_leave).result(PATIENCE_S)
+            except (BrokenProcessPool, TimeoutError, JourneymanError):
+                idle = False
+        if not idle:
+            self._line.close()
+        self._pool.shutdown(wait=True)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Cleans up after it when it is dead; called by its executor's own thread too."""
+        for end in (self._line, self._theirs):
+            end.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def threads_each(count: int) -> int:
@@ -94,12 +191,14 @@ class Seat:
         self._worker = Worker(threads=threads)
 
     def play(self, order: Order) -> Result:
-        """Plays a cell."""
-        return self._runner.run(self._worker.play(order))
+        """Plays a cell. Raises `JourneymanError` and nothing else."""
+        with boundary(f"cell {order.cell.id} of arm {order.arm.name!r}"):
+            return self._runner.run(self._worker.play(order))
 
     def close(self) -> None:
-        """Ends models and environments."""
-        self._runner.run(self._worker.close())
+        """Ends models and environments; it plays no more."""
+        with boundary("closing a worker"):
+            self._runner.run(self._worker.close())
         self._runner.close()
 
 
@@ -107,19 +206,38 @@ _seats: list[Seat] = []
 """The seat of this worker process; empty in any other."""
 
 
-def _begin(parent: int, threads: int) -> None:
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    seat = Seat(threads)
-    _seats.append(seat)
-    Finalize(None, seat.close, exitpriority=1)  # its threads would keep the process from ending
+def _begin(line: Connection, threads: int, folder: str) -> None:
+    threading.Thread(target=_follow, args=(line, folder), daemon=True).start()
+    tempfile.tempdir = folder
+    _seats.append(Seat(threads))
 
 
 def _play(order: Order) -> Result:
     return _seats[0].play(order)
 
 
-def _watch(parent: int) -> None:
-    """Ends this process with its parent, even one that was killed."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+def _leave() -> None:
+    while _seats:
+        _seats.pop().close()
+
+
+def _follow(line: Connection, folder: str) -> None:
+    """Ends this process once nobody holds the other end of `line`, which says nothing else."""
+    try:
+        line.recv()
+    except (EOFError, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(1)
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Processes begun in here hear no Ctrl-C: it is their parent's to handle."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -77,31 +77,26 @@ class Total(NamedTuple):
 
 
 class Table:
-    """Opens or makes the table in `folder`. Raises `StoreError` where that can't be done."""
+    """Opens or makes the table in `folder`; `write=False` opens one that is there, to be read.
+
+    Raises `StoreError` for one that is damaged, of a newer version or not to be written,
+    `UserError` where there is none to be read.
+    """
 
     def __init__(self, folder: Path, *, write: bool = True) -> None:
         self.path = folder / FILE
         try:
             if write:
                 folder.mkdir(parents=True, exist_ok=True)
-            elif not self.path.is_file():
-                raise UserError(
-                    f"there is no experiment in {folder}",
-                    repair=f"run it: journeyman bench {folder.name}",
-                )
-            self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(SCHEMA)
-            found = self._value("format")
+                self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=FULL")
+                self._db.executescript(SCHEMA)
+            else:
+                self._db = _reading(self.path)
+            self._check(new=write)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(self.path, error) from error
-        if found is None:
-            self._set("format", str(FORMAT))
-        elif int(found) > FORMAT:
-            raise StoreError(
-                f"{self.path} was written by a newer version", repair="update Journeyman"
-            )
 
     def close(self) -> None:
         """Closes the file; may be called twice."""
@@ -125,7 +120,8 @@ class Table:
 
     def sessions(self) -> list[dict[str, Any]]:
         """The manifests under which rows were played, oldest first."""
-        found = [json.loads(body) for (body,) in self._all("SELECT manifest FROM sessions")]
+        kept = self._all("SELECT manifest FROM sessions ORDER BY rowid")
+        found = [json.loads(body) for (body,) in kept]
         return sorted(found, key=lambda one: one["began"])
 
     # rows
@@ -216,8 +212,12 @@ class Table:
     # guards
 
     def flag(self, cell: str, *texts: str) -> None:
-        """Notes what a guard found; an empty cell stands for the whole experiment."""
+        """What guards found, in place of what was noted before.
+
+        An empty cell stands for the whole experiment, at which guards look anew after each call.
+        """
         with self._transaction():
+            self._db.execute("DELETE FROM flags WHERE cell = ?", (cell,))
             self._db.executemany(
                 "INSERT OR IGNORE INTO flags VALUES (?, ?)", [(cell, text) for text in texts]
             )
@@ -227,6 +227,23 @@ class Table:
         return list(self._all("SELECT cell, text FROM flags ORDER BY cell, text"))
 
     # parts
+
+    def _check(self, *, new: bool) -> None:
+        found = self._value("format")
+        if found is None and new:
+            self._set("format", str(FORMAT))
+        elif found is None or not found.isdecimal():
+            raise _unusable(self.path, ValueError("it is no table of an experiment"))
+        elif int(found) > FORMAT:
+            raise StoreError(
+                f"{self.path} was written by a newer version", repair="update Journeyman"
+            )
+        columns = tuple(name for (name,) in self._all("SELECT name FROM pragma_table_info('rows')"))
+        if columns != COLUMNS:
+            raise StoreError(
+                f"{self.path} was written by another version, which kept other columns",
+                repair="use that version, or move the folder away and play it again",
+            )
 
     def _keep(self, arm: str, seed: int, learned: int, state: bytes) -> None:
         self._db.execute(
@@ -264,9 +281,11 @@ class _Transaction:
         self, kind: type[BaseException] | None, error: BaseException | None, _: Any
     ) -> None:
         try:
-            self._db.execute("ROLLBACK" if kind else "COMMIT")
+            if self._db.in_transaction:  # a full disk has rolled it back already
+                self._db.execute("ROLLBACK" if kind else "COMMIT")
         except sqlite3.Error as broken:
-            raise _unusable(self._path, broken) from broken
+            if error is None:
+                raise _unusable(self._path, broken) from broken
         if isinstance(error, sqlite3.Error):
             raise _unusable(self._path, error) from error
 
@@ -314,8 +333,27 @@ def _listed(text: str) -> tuple[str, ...]:
     return tuple(json.loads(text))
 
 
+def _reading(path: Path) -> sqlite3.Connection:
+    """A connection that can't write; also to a folder that can't be written."""
+    if not path.is_file():
+        raise UserError(
+            f"there is no experiment in {path.parent}",
+            repair=f"run it: journeyman bench {path.parent.name}",
+        )
+    address = f"{path.resolve().as_uri()}?mode=ro"
+    db = sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
+    try:
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        db.close()
+        if path.with_name(f"{FILE}-wal").exists():
+            raise
+        return sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
+    return db
+
+
 def _unusable(path: Path, error: Exception) -> StoreError:
     return StoreError(
         f"the table {path} can't be used: {one_line(str(error))}",
-        repair="make room on the disk and the folder writable, or take another name",
+        repair="make room and the folder writable, or move a damaged file away",
     )
