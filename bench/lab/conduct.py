@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from agent.settings import BudgetSettings, MemorySettings, Settings, SolverSettings
+from agent.settings import (
+    BudgetSettings,
+    MemorySettings,
+    ModelSettings,
+    Settings,
+    SolverSettings,
+)
 from bench.lab.plan import Plan, Stream
-from bench.lab.pool import Pool
+from bench.lab.pool import Pool, WorkerDied
 from bench.lab.table import Table, packed
 from bench.lab.types import Cell, Row
 from bench.lab.worker import Order, Result
-from envs.errors import InternalError, JourneymanError
+from envs.errors import InternalError, JourneymanError, StoreError
 from envs.types import Frozen
 
 DEATHS = 3
-"""So many deaths of worker processes in a row, with no cell done between, and it is given up."""
+"""So many workers may die of one cell before the call is given up."""
 
 
 class Limits(Frozen):
@@ -120,76 +125,55 @@ class Conductor:
         self._count = sum(cell.id in self._done for cell in cells)
         self._streams = {(stream.arm.name, stream.seed): stream for stream in plan.streams}
         self._lanes = [lane for s in plan.streams for lane in lanes(s, self._done, wanted)]
+        self._again: deque[Cell] = deque()
+        self._deaths: Counter[str] = Counter()
 
     def run(self, watch: Watch = lambda _row, _done, _all: None) -> Done:
         """Plays what is left. Raises what stopped it; rows that came before are kept."""
-        began, played, deaths = time.monotonic(), 0, 0
+        began, before = time.monotonic(), self._count
         flying: dict[Future[Result], Cell] = {}
         broken: JourneymanError | None = None
         watch(None, self._count, self._total)
         while True:
-            why = "" if broken else self._over(played + len(flying), began)
+            why = self._over(self._count - before + len(flying), began)
             while not why and not broken and len(flying) < self._pool.count:
                 cell = self._next()
                 if cell is None:
                     break
                 flying[self._pool.submit(self.order(cell))] = cell
-                why = self._over(played + len(flying), began)
+                why = self._over(self._count - before + len(flying), began)
             if not flying:
                 break
-            try:
-                done, _ = wait(flying, return_when=FIRST_COMPLETED)
-            except KeyboardInterrupt:
-                self._pool.close()
-                raise
-            for future in done:
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 cell = flying.pop(future)
                 try:
-                    self._write(cell, future.result())
-                    played, deaths = played + 1, 0
-                    watch(self._table.row(cell.id), self._count, self._total)
-                except BrokenProcessPool:
-                    deaths += 1
-                    self._pool.close()
-                    self._lanes.append(Lane([(0, cell)], learn=()))
-                    if deaths >= DEATHS * self._pool.count:
-                        broken = InternalError(
-                            f"worker processes died {deaths} times at {cell.task.id}",
-                            repair="free memory or lower --workers, and call it again",
-                        )
+                    self._write(cell, future.result(), watch)
+                except WorkerDied as error:
+                    broken = broken or self._died(cell, error)
                 except JourneymanError as error:
                     broken = broken or error
         if broken is not None:
             raise broken
         left = self._total - self._count
-        return Done(played=played, left=left, why=why if left else "all played")
-
-    def _over(self, begun: int, began: float) -> str:
-        spent, limits = self._spent, self._limits
-        bounds = (
-            ("seconds", limits.seconds, time.monotonic() - began),
-            ("tokens", limits.tokens, spent["tokens"]),
-            ("cost", limits.cost, spent["cost"]),
-            ("cells", limits.cells, begun),
-        )
-        return next((name for name, most, now in bounds if most is not None and now >= most), "")
-
-    def _next(self) -> Cell | None:
-        """The cell that is due first: task by task over all arms, so that arms stay level."""
-        due = [lane for lane in self._lanes if lane.due(self._done)]
-        return min(due, key=lambda lane: lane.rank).take() if due else None
+        if left and not why:
+            raise InternalError(
+                f"{left} cells wait for train cells that nobody plays", repair="report this line"
+            )
+        return Done(played=self._count - before, left=left, why=why if left else "all played")
 
     def order(self, cell: Cell) -> Order:
-        """The order of a cell, with what its arm keeps by then."""
-        experiment = self._plan.experiment
-        stream = self._streams[cell.arm, cell.seed]
+        """The order of a cell, with what its arm keeps by then.
+
+        Raises `StoreError` where a learning arm's state is not there.
+        """
+        experiment, stream = self._plan.experiment, self._streams[cell.arm, cell.seed]
         model = experiment.models.get(stream.arm.model)
         earlier = [one for one in stream.learn if one.learned < cell.learned]
         return Order(
             cell=cell,
             arm=stream.arm,
             model=model,
-            settings=_common(self._settings, model),
+            settings=common(self._settings, model),
             note_tokens=experiment.note_tokens,
             steps=experiment.steps,
             state=self._state(cell),
@@ -197,28 +181,56 @@ class Conductor:
             session=self._session,
         )
 
+    def _over(self, begun: int, began: float) -> str:
+        limits = self._limits
+        bounds = (
+            ("seconds", limits.seconds, time.monotonic() - began),
+            ("tokens", limits.tokens, self._spent["tokens"]),
+            ("cost", limits.cost, self._spent["cost"]),
+            ("cells", limits.cells, begun),
+        )
+        return next((name for name, most, now in bounds if most is not None and now >= most), "")
+
+    def _next(self) -> Cell | None:
+        """The cell that is due first: task by task over all arms, so that arms stay level."""
+        if self._again:
+            return self._again.popleft()
+        due = [lane for lane in self._lanes if lane.due(self._done)]
+        return min(due, key=lambda lane: lane.rank).take() if due else None
+
     def _state(self, cell: Cell) -> bytes:
         kept = self._table.state(cell.arm, cell.seed, cell.learned)
-        if kept is None:
-            kept = packed(self._starting.get(cell.arm, {}))
-            self._table.keep(cell.arm, cell.seed, cell.learned, kept)
-        return kept
+        if kept is None and cell.learned:
+            raise StoreError(
+                f"what arm {cell.arm!r} kept after {cell.learned} train tasks is not in the table",
+                repair="move the folder of the experiment away, and play it again",
+            )
+        return packed(self._starting.get(cell.arm, {})) if kept is None else kept
 
-    def _write(self, cell: Cell, result: Result) -> None:
-        self._table.add(
-            result.row,
-            result.transcript,
-            state=result.state,
-            after=cell.learned + 1,
-            flags=result.flags,
+    def _died(self, cell: Cell, error: WorkerDied) -> JourneymanError | None:
+        """What ends the call, where a cell has killed worker after worker; else it comes again."""
+        self._deaths[cell.id] += 1
+        if self._deaths[cell.id] < DEATHS:
+            self._again.append(cell)
+            return None
+        return InternalError(
+            f"{DEATHS} workers died of task {cell.task.id!r} as arm {cell.arm!r} (cell {cell.id})",
+            repair=f"{error.repair}, or leave the arm out; calling it again goes on",
         )
-        self._spent["tokens"] += result.row.prompt_tokens + result.row.completion_tokens
-        self._spent["cost"] += result.row.cost
+
+    def _write(self, cell: Cell, result: Result, watch: Watch) -> None:
+        row = result.row
+        self._table.add(
+            row, result.transcript, state=result.state, after=cell.learned + 1, flags=result.flags
+        )
+        self._spent["tokens"] += row.prompt_tokens + row.completion_tokens
+        self._spent["cost"] += row.cost
         self._done.add(cell.id)
         self._count += 1
+        watch(row, self._count, self._total)
 
 
-def _common(settings: Settings, model: Any) -> Settings:
+def common(settings: Settings, model: ModelSettings | None = None) -> Settings:
     """What all arms share: the user's folders, and the house's defaults for all behaviour."""
     return settings.model_copy(
         update={

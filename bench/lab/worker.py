@@ -88,6 +88,17 @@ class Result(Frozen):
     """What guards found."""
 
 
+class After(Frozen):
+    """What learning from a run brought."""
+
+    state: bytes | None
+    """What the arm keeps; None for a measured cell."""
+    spent: Usage = Usage()
+    """What models were asked for it."""
+    error: str = ""
+    """Why nothing was learned, where the model failed."""
+
+
 class Worker:
     """Plays orders one after the other; belongs to one event loop."""
 
@@ -101,7 +112,12 @@ class Worker:
         self._stack = AsyncExitStack()
 
     async def play(self, order: Order) -> Result:
-        """The cell from its beginning. Whatever breaks becomes its row."""
+        """The cell from its beginning. A run that breaks becomes a row, and so does a model that
+        fails while its arm writes notes or learns.
+
+        Raises what says nothing of the arm (a server that can't be reached) and what has to be
+        mended first (wrong options, a fault of an arm's own code); then there is no row.
+        """
         began = time.perf_counter()
         model = Fresh(await self._model(order))
         env = await self._env(order)
@@ -117,9 +133,13 @@ class Worker:
                 verifier=Shown(),
                 reflector=Plain(),
             )
-            return await self._played(order, crew, env, began)
+            result = await self._played(order, crew, env)
         finally:
             memory.close()
+        if model.gone is not None:
+            raise model.gone
+        known = {"wall_s": time.perf_counter() - began, "session": order.session}
+        return result.model_copy(update={"row": result.row.model_copy(update=known)})
 
     async def close(self) -> None:
         """Ends models and environments; may be called twice."""
@@ -132,16 +152,19 @@ class Worker:
         self._graph = None
         await self._stack.aclose()
 
-    async def _played(self, order: Order, crew: Crew, env: Env, began: float) -> Result:
-        arm = self._arm(order, crew.model)
-        flags: list[str] = []
+    async def _played(self, order: Order, crew: Crew, env: Env) -> Result:
+        who, learning = _acting(order), order.cell.phase == "learn"
+        arm: Arm | None = None
         notes: Sequence[Note] = ()
-        trajectory, spent, state = None, Usage(), None
+        trajectory: Trajectory | None = None
+        after = After(state=order.state if learning else None)
+        flags: tuple[str, ...] = ()
         try:
-            who = _acting(order)
+            with acting_as(who):
+                arm = self._arm(order, crew.model)
             notes = await self._notes(order, arm, who)
-            learning = order.cell.phase == "learn"
-            ready, stage = (arm.gather if learning else arm.crew)(crew), arm.env(env)
+            with acting_as(who):
+                ready, stage = (arm.gather if learning else arm.crew)(crew), arm.env(env)
             if not arm.knows_key:
                 ready, stage = watched(ready, who), sealed(env)
             spec = _spec(order, arm, notes)
@@ -149,36 +172,43 @@ class Worker:
             who.check()
             check_recalled(trajectory, learned=order.played)
             if learning:
-                check_learning(order.cell.task)
-                with acting_as(who):
-                    spent = await arm.learn(_told(trajectory, order.cell.task))
-                played = {**order.played, order.cell.id: order.cell.task.key}
-                check_lessons(arm.lessons(), played)
-                state = packed(arm.dump())
+                after = await self._learned(order, arm, trajectory, who)
         except Leak as leak:
-            flags.append(str(leak))
-            trajectory = _leaked(trajectory, order, leak)
-            state = order.state if order.cell.phase == "learn" else None
+            flags = (str(leak),)
+            trajectory = _stopped(trajectory, order, leak)
+        except ModelError as error:  # of its notes: runs record theirs, and learning is apart
+            trajectory = _stopped(trajectory, order, error)
         finally:
-            arm.close()
-        if isinstance(crew.model, Fresh) and crew.model.gone is not None:
-            raise crew.model.gone
-        row = row_of(order.cell, order.arm, trajectory, notes=notes, spent=spent, leak=bool(flags))
-        wall = time.perf_counter() - began
-        return Result(
-            row=row.model_copy(update={"wall_s": wall, "session": order.session}),
-            transcript=kept(trajectory, notes),
-            state=state,
-            flags=tuple(flags),
+            if arm is not None:
+                arm.close()
+        row = row_of(
+            order.cell, order.arm, trajectory, notes=notes, spent=after.spent, leak=bool(flags)
         )
+        if after.error and not row.error:
+            row = row.model_copy(update={"error": f"learned nothing: {after.error}"})
+        return Result(row=row, transcript=kept(trajectory, notes), state=after.state, flags=flags)
 
     async def _notes(self, order: Order, arm: Arm, who: Acting) -> Sequence[Note]:
         task = order.cell.task
         with acting_as(who):
-            offered = await arm.notes(task)
+            offered, fixed = await arm.notes(task), arm.fixed()
         notes = fitted(keep_apart(offered, task, learned=order.played), most=order.note_tokens)
-        check_notes(notes, task=task, learned=order.played, fixed=arm.fixed())
+        check_notes(notes, task=task, learned=order.played, fixed=fixed)
         return notes
+
+    async def _learned(self, order: Order, arm: Arm, trajectory: Trajectory, who: Acting) -> After:
+        """Has the arm learn from a run; it keeps what it had where its model fails it."""
+        task = order.cell.task
+        check_learning(task)
+        try:
+            with acting_as(who):
+                spent = await arm.learn(_told(trajectory, task))
+        except ModelError as error:
+            return After(state=order.state, error=str(error))
+        with acting_as(who):
+            lessons, dumped = tuple(arm.lessons()), arm.dump()
+        check_lessons(lessons, {**order.played, order.cell.id: task.key})
+        return After(state=packed(dumped), spent=spent)
 
     def _arm(self, order: Order, model: Model) -> Arm:
         cell = order.cell
@@ -305,8 +335,8 @@ def _told(trajectory: Trajectory, task: Task) -> Played:
     return Played(task=task, trajectory=trajectory, passed=passed)
 
 
-def _leaked(trajectory: Trajectory | None, order: Order, leak: Leak) -> Trajectory:
-    """What is kept of a cell that a guard stopped: it counts as not scored."""
+def _stopped(trajectory: Trajectory | None, order: Order, error: Leak | ModelError) -> Trajectory:
+    """What is kept of a cell that was stopped: it counts as not scored."""
     task = order.cell.task
     known = trajectory or Trajectory(
         id=order.cell.id,
@@ -316,6 +346,7 @@ def _leaked(trajectory: Trajectory | None, order: Order, leak: Leak) -> Trajecto
         task_type=task.tags[0] if task.tags else "",
         split=task.split,
         goal=task.goal,
+        seed=task.seed,
         arm=order.arm.name,
     )
-    return known.model_copy(update={"score": None, "error": str(leak), "stop": "error"})
+    return known.model_copy(update={"score": None, "error": str(error), "stop": "error"})
