@@ -119,14 +119,23 @@ def log_capital(values: np.ndarray, means: np.ndarray, *, alpha: float = ALPHA) 
 
     The larger of the halves staked on a higher and on a lower mean.
     """
+    won, lost = log_wealth(values, means, alpha=alpha)
+    return np.maximum(won, lost) - np.log(2)
+
+
+def log_wealth(
+    values: np.ndarray, means: np.ndarray, *, alpha: float = ALPHA
+) -> tuple[np.ndarray, np.ndarray]:
+    """What was won by betting that the mean is higher than each of `means`, and lower.
+
+    Logarithms of e-values against "the mean is at most this", and "at least this".
+    """
     bets = _bets(values, alpha / 2)[None, :]
     with np.errstate(divide="ignore"):
         up = np.minimum(bets, 0.5 / means[:, None])
         down = np.minimum(bets, 0.5 / (1 - means[:, None]))
     gap = values[None, :] - means[:, None]
-    won = np.log1p(up * gap).sum(axis=1)
-    lost = np.log1p(-down * gap).sum(axis=1)
-    return np.maximum(won, lost) - np.log(2)
+    return np.log1p(up * gap).sum(axis=1), np.log1p(-down * gap).sum(axis=1)
 
 
 def _bets(values: np.ndarray, alpha: float) -> np.ndarray:
