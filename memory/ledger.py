@@ -6,7 +6,6 @@ in the same transaction as the change that altered them.
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,8 +15,9 @@ from typing import Any
 
 from envs.errors import Refused, UnknownName
 from envs.types import Split
-from memory import rows, schema
+from memory import rows, schema, undo
 from memory.clock import iso
+from memory.schema import Connection
 from memory.types import Change, Effect, Exposure, Lesson, LessonKind, Run, Status, Trajectory
 
 
@@ -41,6 +41,10 @@ class Ledger:
         with self._lock:
             self._db.close()
 
+    def now(self) -> float:
+        """Seconds since 1970, by the clock of this ledger."""
+        return self._clock()
+
     @property
     def generation(self) -> int:
         """Counts up with every change of a lesson, whichever process made it."""
@@ -51,16 +55,16 @@ class Ledger:
     def begin_run(self, run: Run) -> None:
         """Notes that a run is going on; one that is resumed keeps the time it began."""
         now = iso(self._clock())
-        with self._writing() as db:
+        with self.writing() as db:
             old = db.execute("SELECT began FROM runs WHERE id = ?", (run.id,)).fetchone()
             began = old[0] if old else run.began or now
-            _put_run(db, run.model_copy(update={"began": began, "updated": now}))
+            rows.put_run(db, run.model_copy(update={"began": began, "updated": now}))
 
     def end_run(self, run_id: str, *, status: Any, error: str = "") -> None:
         """Notes how a run ended (`done` or `failed`). Raises `UnknownName`."""
-        with self._writing() as db:
+        with self.writing() as db:
             update = {"status": status, "error": error, "updated": iso(self._clock())}
-            _put_run(db, Run.model_validate({**self.run(run_id).model_dump(), **update}))
+            rows.put_run(db, Run.model_validate({**self.run(run_id).model_dump(), **update}))
 
     def run(self, run_id: str) -> Run:
         """One run. Raises `UnknownName`."""
@@ -81,7 +85,7 @@ class Ledger:
         taken) is kept as rejected with the reason, so that the run is never lost for it.
         """
         failed = bool(trajectory.error)
-        with self._writing() as db:
+        with self.writing() as db:
             query = "SELECT body FROM changes WHERE run = ? ORDER BY seq"
             if db.execute("SELECT 1 FROM trajectories WHERE id = ?", (trajectory.id,)).fetchone():
                 self._finish(db, trajectory)
@@ -105,7 +109,7 @@ class Ledger:
             self._finish(db, trajectory)
             return tuple(self._settle_or_reject(db, change, trajectory.id) for change in changes)
 
-    def _finish(self, db: sqlite3.Connection, trajectory: Trajectory) -> None:
+    def _finish(self, db: Connection, trajectory: Trajectory) -> None:
         row = db.execute("SELECT body FROM runs WHERE id = ?", (trajectory.id,)).fetchone()
         run = rows.parse(Run, row[0]) if row else None
         fresh = Run(
@@ -120,9 +124,9 @@ class Ledger:
             pid=run.pid if run else 0,
             spec=run.spec if run else {},
         )
-        _put_run(db, fresh)
+        rows.put_run(db, fresh)
 
-    def _settle_or_reject(self, db: sqlite3.Connection, change: Change, run: str) -> Change:
+    def _settle_or_reject(self, db: Connection, change: Change, run: str) -> Change:
         try:
             return rows.settle(db, change, seconds=self._clock(), run=run)
         except (Refused, UnknownName) as error:
@@ -160,7 +164,7 @@ class Ledger:
         Raises `Refused` for what can't be (the same lesson again, `before` given and no longer
         so, marked text) and `UnknownName` where there is nothing to change.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             return tuple(rows.settle(db, change, seconds=self._clock()) for change in changes)
 
     def change(self, id: str) -> Change:  # noqa: A002
@@ -183,7 +187,7 @@ class Ledger:
     def history(self, lesson_id: str) -> list[Change]:
         """All changes of a lesson, oldest first. Raises `UnknownName`."""
         query = "SELECT body FROM changes WHERE target = ? AND kind = 'lesson' ORDER BY seq"
-        found = self._all(query, lesson_id)
+        found = self.ask(query, lesson_id)
         if not found:
             raise self._unknown("lesson", "lessons", lesson_id)
         return [rows.parse(Change, row[0]) for row in found]
@@ -191,12 +195,25 @@ class Ledger:
     def undo(self, change_id: str, *, reason: str, actor: str = "user") -> Change:
         """Puts back what stood before a change, as a change of its own; can be undone likewise.
 
-        Raises `Refused` where the target was altered since (the message names the change).
+        Raises `Refused` where later changes build on it (the message names them).
         """
-        with self._writing() as db:
-            undone = self.change(change_id)
-            back = rows.inverse(db, undone, reason=reason, actor=actor)
-            return rows.settle(db, back, seconds=self._clock())
+        return self.take_back(change_id, reason=reason, actor=actor)[-1]
+
+    def take_back(
+        self, name: str, *, reason: str, actor: str = "user", cascade: bool = False
+    ) -> tuple[Change, ...]:
+        """Undoes a change, a batch or what a run wrote, all or nothing; `cascade`: and all above.
+
+        Gives back the changes that do so, in the order in which they were made: newest undone
+        first. Raises `Refused` as `undo` does, and `UnknownName`.
+        """
+        with self.writing() as db:
+            done = undo.take_back(
+                db, name, reason=reason, actor=actor, cascade=cascade, clock=self._clock
+            )
+            if not done:
+                raise self._unknown("change", "changes", name)
+            return done
 
     def lesson(self, id: str) -> Lesson:  # noqa: A002
         """A lesson as it stands, with its effect. Raises `UnknownName`, also for a removed one."""
@@ -241,7 +258,7 @@ class Ledger:
             "SELECT id, body FROM lessons WHERE generation > ? AND generation <= ? "
             "ORDER BY generation"
         )
-        found = self._all(query, generation, now)
+        found = self.ask(query, generation, now)
         return now, [(id_, rows.parse(Lesson, body) if body else None) for id_, body in found]
 
     def twin(self, lesson: Lesson) -> str:
@@ -256,7 +273,7 @@ class Ledger:
         """How much it holds: lessons by status, trajectories, changes, exposures, runs."""
         query = "SELECT status, count(*) FROM lessons WHERE body IS NOT NULL GROUP BY status"
         with self._lock:
-            counts: dict[str, Any] = {"lessons": dict(self._all(query))}
+            counts: dict[str, Any] = {"lessons": dict(self.ask(query))}
             for table in ("trajectories", "changes", "exposures", "runs"):
                 counts[table] = self._one("SELECT count(*) FROM " + table)[0]  # noqa: S608
         return counts
@@ -266,7 +283,7 @@ class Ledger:
     def expose(self, *exposures: Exposure) -> None:
         """Notes that lessons came up in an episode; the first time in an episode counts."""
         now = iso(self._clock())
-        with self._writing() as db:
+        with self.writing() as db:
             db.executemany(
                 "INSERT OR IGNORE INTO exposures (episode, lesson, shown, same_task, time, body) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -282,7 +299,7 @@ class Ledger:
         A run that broke counts as not succeeded; None stands while it is going on, or where the
         environment does not score.
         """
-        where, values = _where({"lesson": lesson, "exposures.episode": episode})
+        where, values = rows.where({"lesson": lesson, "exposures.episode": episode})
         query = (
             "SELECT body, outcome FROM exposures LEFT JOIN outcomes "  # noqa: S608
             f"ON outcomes.episode = exposures.episode {where} ORDER BY seq"
@@ -291,7 +308,7 @@ class Ledger:
             rows.parse(Exposure, body).model_copy(
                 update={"outcome": None if outcome is None else bool(outcome)}
             )
-            for body, outcome in self._all(query, *values)
+            for body, outcome in self.ask(query, *values)
         ]
 
     def effect(self, lesson_id: str) -> Effect:
@@ -308,24 +325,25 @@ class Ledger:
             "WHERE exposures.lesson = lessons.id AND shown), '')) "
             "FROM lessons WHERE body IS NOT NULL"
         )
-        return dict(self._all(query))
+        return dict(self.ask(query))
 
     def _effects(self, lesson_id: str | None) -> dict[str, Effect]:
-        where, values = _where({"lesson": lesson_id})
+        where, values = rows.where({"lesson": lesson_id})
         query = (
             "SELECT lesson, shown, count(*), sum(outcome) FROM exposures JOIN outcomes "  # noqa: S608
             f"ON outcomes.episode = exposures.episode {where} "
             "AND outcome IS NOT NULL AND NOT same_task GROUP BY lesson, shown"
         )
         arms: dict[str, dict[int, tuple[int, int]]] = {}
-        for lesson, shown, episodes, won in self._all(query, *values):
+        for lesson, shown, episodes, won in self.ask(query, *values):
             arms.setdefault(lesson, {})[shown] = (episodes, won)
-        return {lesson: _effect(found) for lesson, found in arms.items()}
+        return {lesson: rows.effect_of(found) for lesson, found in arms.items()}
 
     # the connection
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, for the other files of this room: all or nothing."""
         with self._lock, schema.answering(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -335,7 +353,8 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.rollback()
 
-    def _all(self, query: str, *values: object) -> list[Any]:
+    def ask(self, query: str, *values: object) -> list[Any]:
+        """Rows that answer a query, for the other files of this room."""
         with self._lock, schema.answering(self.path):
             return self._db.execute(query, values).fetchall()
 
@@ -353,12 +372,12 @@ class Ledger:
         order: str = "DESC",
     ) -> list[str]:
         """Stored JSON of rows that fit; table and column names are this file's own."""
-        where, values = _where(fields)
+        where, values = rows.where(fields)
         query = (
             f"SELECT body FROM {table} {where} AND body IS NOT NULL "  # noqa: S608
             f"ORDER BY seq {order} LIMIT ? OFFSET ?"
         )
-        return [row[0] for row in self._all(query, *values, limit, offset)]
+        return [row[0] for row in self.ask(query, *values, limit, offset)]
 
     def _body(self, kind: str, table: str, id_: str) -> str:
         row = self._one(f"SELECT body FROM {table} WHERE id = ?", id_)  # noqa: S608
@@ -368,32 +387,4 @@ class Ledger:
 
     def _unknown(self, kind: str, table: str, id_: str) -> UnknownName:
         query = f"SELECT id FROM {table} WHERE body IS NOT NULL ORDER BY seq DESC LIMIT 1000"  # noqa: S608
-        return UnknownName(kind, id_, [row[0] for row in self._all(query)])
-
-
-def _where(fields: Mapping[str, object]) -> tuple[str, list[object]]:
-    """`WHERE` over the fields given; a name is a column, or a condition with its own `?`."""
-    given = {name: value for name, value in fields.items() if value is not None}
-    tests = [name if "?" in name else f"{name} = ?" for name in given]
-    return f"WHERE {' AND '.join(['true', *tests])}", list(given.values())
-
-
-def _put_run(db: sqlite3.Connection, run: Run) -> None:
-    db.execute(
-        "INSERT INTO runs (id, env, task, status, began, updated, body) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status = excluded.status, "
-        "updated = excluded.updated, body = excluded.body",
-        (run.id, run.env, run.task, run.status, run.began, run.updated, rows.dump(run)),
-    )
-
-
-def _effect(arms: dict[int, tuple[int, int]]) -> Effect:
-    (shown, won_shown), (withheld, won_withheld) = arms.get(1, (0, 0)), arms.get(0, (0, 0))
-    difference = won_shown / shown - won_withheld / withheld if shown and withheld else None
-    return Effect(
-        estimate=difference,
-        shown=shown,
-        withheld=withheld,
-        won_shown=won_shown,
-        won_withheld=won_withheld,
-    )
+        return UnknownName(kind, id_, [row[0] for row in self.ask(query)])

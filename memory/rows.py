@@ -1,9 +1,9 @@
-"""How changes become rows: checked, completed, written, and taken back. Inside one transaction."""
+"""How changes become rows: checked, completed and written. Inside one transaction."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -12,8 +12,9 @@ from pydantic_core import PydanticSerializationError
 from envs.errors import InternalError, Refused, StoreError, UnknownName, clip, one_line
 from envs.types import Frozen
 from memory.clock import iso, new_id, seconds_of
+from memory.schema import Connection
 from memory.text import has_mark, normal, sameness
-from memory.types import FORMAT, Change, Lesson
+from memory.types import FORMAT, Change, Effect, Lesson, Run
 
 F = TypeVar("F", bound=Frozen)
 
@@ -43,12 +44,12 @@ def parse(kind: type[F], body: str) -> F:
         return kind.model_validate(raw)
     except ValidationError as error:
         raise StoreError(
-            f"a stored {kind.__name__.lower()} can't be read: {_first(error)}",
+            f"a stored {kind.__name__.lower()} can't be read: {first_of(error)}",
             repair="update Journeyman with `pip install -U journeyman`, or restore a backup",
         ) from error
 
 
-def settle(db: sqlite3.Connection, change: Change, *, seconds: float, run: str = "") -> Change:
+def settle(db: Connection, change: Change, *, seconds: float, run: str = "") -> Change:
     """Completes, checks and writes one change. Raises `Refused` or `UnknownName`.
 
     An id that is stored already gives back the stored change: writing twice is writing once.
@@ -75,16 +76,21 @@ def settle(db: sqlite3.Connection, change: Change, *, seconds: float, run: str =
             "time": iso(seconds),
         }
     )
-    _write(db, done, run=run)
+    write(db, done, run=run)
     return done
 
 
-def refusal(db: sqlite3.Connection, lesson: Lesson) -> str:
+def refusal(db: Connection, lesson: Lesson) -> str:
     """Why `lesson` can't be added, or an empty string: marked text, or the same again."""
     if has_mark(lesson.text) or has_mark(lesson.situation):
         return "its text carries the mark of recalled memory"
     if not normal(lesson.text):
         return "its text has no words"
+    return same_again(db, lesson)
+
+
+def same_again(db: Connection, lesson: Lesson) -> str:
+    """Which other lesson has the words of `lesson` in its scope, as a reason; empty: none."""
     twin = db.execute(
         "SELECT id, status FROM lessons WHERE same = ? AND id <> ? LIMIT 1",
         (sameness(lesson.text, lesson.scope), lesson.id),
@@ -92,49 +98,34 @@ def refusal(db: sqlite3.Connection, lesson: Lesson) -> str:
     return f"lesson {twin[0]} ({twin[1]}) says the same in the same scope" if twin else ""
 
 
-def state_of(db: sqlite3.Connection, kind: str, target: str) -> dict[str, Any] | None:
+def state_of(db: Connection, kind: str, target: str) -> dict[str, Any] | None:
     """What stands after the last applied change of `target`; None: it doesn't exist."""
     row = db.execute(
         "SELECT body FROM changes WHERE target = ? AND kind = ? AND decision = 'applied' "
         "ORDER BY seq DESC LIMIT 1",
         (target, kind),
     ).fetchone()
-    return parse(Change, row[0]).after if row else None
+    return plain(kind, parse(Change, row[0]).after) if row else None
 
 
-def inverse(db: sqlite3.Connection, change: Change, *, reason: str, actor: str) -> Change:
-    """The change that takes `change` back, not yet written. Raises `Refused`."""
-    if change.decision == "rejected":
+def plain(kind: str, state: dict[str, Any] | None) -> dict[str, Any] | None:
+    """`state` with all fields of today, so that one of an older version compares as equal.
+
+    Raises `Refused` where it is no lesson.
+    """
+    if kind != "lesson" or state is None:
+        return state
+    return lesson_of(state).model_dump(mode="json", exclude={"effect"})
+
+
+def lesson_of(state: dict[str, Any]) -> Lesson:
+    """The lesson that a change holds. Raises `Refused` where it is none."""
+    try:
+        return Lesson.model_validate(state)
+    except ValidationError as error:
         raise Refused(
-            f"change {change.id} was rejected and had no effect", repair="there is nothing to undo"
-        )
-    now = state_of(db, change.kind, change.target)
-    if now != change.after:
-        later = db.execute(
-            "SELECT id FROM changes WHERE target = ? AND kind = ? AND decision = 'applied' "
-            "ORDER BY seq DESC LIMIT 1",
-            (change.target, change.kind),
-        ).fetchone()[0]
-        if now == change.before:
-            raise Refused(
-                f"change {change.id} is undone already, by {later}",
-                repair=f"undo {later} to bring it back",
-            )
-        raise Refused(
-            f"{change.kind} {change.target} was altered after {change.id}, last by {later}",
-            repair=f"undo {later} first",
-        )
-    return Change(
-        id="",
-        kind=change.kind,
-        target=change.target,
-        op="undo",
-        reason=reason,
-        before=now,
-        after=change.before,
-        parents=(change.id,),
-        actor=actor,
-    )
+            f"lesson {state.get('id')!r} does not fit: {first_of(error)}", repair="mend that field"
+        ) from error
 
 
 def _fits(change: Change, *, target: str, before: dict[str, Any] | None) -> None:
@@ -143,27 +134,24 @@ def _fits(change: Change, *, target: str, before: dict[str, Any] | None) -> None
         raise Refused(f"{name} exists already", repair="edit it, or leave the id empty")
     if change.op in ("edit", "status", "remove") and before is None:
         raise UnknownName(change.kind, target, ())
+    if change.op == "purge":
+        raise InternalError(f"{name} can't be purged by a change alone", repair="use `purge`")
     if (change.after is None) != (change.op == "remove") and change.op != "undo":
         raise InternalError(
             f"change of {name}: op {change.op!r} does not go with after = {change.after!r:.40}",
             repair="report this line",
         )
-    if change.before is not None and change.before != before:
+    if change.before is not None and plain(change.kind, change.before) != before:
         raise Refused(
             f"{name} was altered meanwhile", repair="read it again, then repeat the change"
         )
 
 
 def _lesson(
-    db: sqlite3.Connection, raw: dict[str, Any], *, change: Change, before: dict[str, Any] | None
+    db: Connection, raw: dict[str, Any], *, change: Change, before: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The stored form of a lesson; an edit gets a version that no earlier text had."""
-    try:
-        lesson = Lesson.model_validate(raw)
-    except ValidationError as error:
-        raise Refused(
-            f"lesson {raw.get('id')!r} does not fit: {_first(error)}", repair="mend that field"
-        ) from error
+    lesson = lesson_of(raw)
     for field in ("valid_from", "valid_to"):
         if getattr(lesson, field):
             seconds_of(getattr(lesson, field), field=field)
@@ -177,12 +165,17 @@ def _lesson(
         row = db.execute("SELECT newest FROM lessons WHERE id = ?", (lesson.id,)).fetchone()
         if row:
             lesson = lesson.model_copy(update={"version": row[0] + 1})
-    elif change.op == "status" and before is not None:
+    elif change.op == "undo":
+        why = same_again(db, lesson)
+        if why:
+            raise Refused(f"lesson {lesson.id} can't come back: {why}", repair="remove that first")
+    elif before is not None:
         lesson = lesson.model_copy(update={"version": before["version"]})
     return lesson.model_dump(mode="json", exclude={"effect"})
 
 
-def _write(db: sqlite3.Connection, change: Change, *, run: str) -> None:
+def write(db: Connection, change: Change, *, run: str = "") -> None:
+    """Appends a change that is complete, and brings its lesson's row in line."""
     db.execute(
         "INSERT INTO changes (id, kind, target, op, decision, run, time, body) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -192,7 +185,7 @@ def _write(db: sqlite3.Connection, change: Change, *, run: str) -> None:
             change.target,
             change.op,
             change.decision,
-            run,
+            run or change.batch,
             change.time,
             dump(change),
         ),
@@ -201,7 +194,7 @@ def _write(db: sqlite3.Connection, change: Change, *, run: str) -> None:
         _materialise(db, change)
 
 
-def _materialise(db: sqlite3.Connection, change: Change) -> None:
+def _materialise(db: Connection, change: Change) -> None:
     """Brings the lesson's row in line; a removed one keeps a bare row, so an index hears of it."""
     generation = db.execute(
         "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value"
@@ -237,6 +230,37 @@ def _materialise(db: sqlite3.Connection, change: Change) -> None:
     )
 
 
-def _first(error: ValidationError) -> str:
+def first_of(error: ValidationError) -> str:
+    """What is wrong, in a line: the first field that doesn't fit."""
     first = error.errors()[0]
     return one_line(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+
+
+def put_run(db: Connection, run: Run) -> None:
+    """Writes a run as it stands."""
+    db.execute(
+        "INSERT INTO runs (id, env, task, status, began, updated, body) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET status = excluded.status, "
+        "updated = excluded.updated, body = excluded.body",
+        (run.id, run.env, run.task, run.status, run.began, run.updated, dump(run)),
+    )
+
+
+def effect_of(arms: Mapping[int, tuple[int, int]]) -> Effect:
+    """Episodes and successes of both arms (1: shown, 0: withheld) as an effect."""
+    (shown, won_shown), (withheld, won_withheld) = arms.get(1, (0, 0)), arms.get(0, (0, 0))
+    difference = won_shown / shown - won_withheld / withheld if shown and withheld else None
+    return Effect(
+        estimate=difference,
+        shown=shown,
+        withheld=withheld,
+        won_shown=won_shown,
+        won_withheld=won_withheld,
+    )
+
+
+def where(fields: Mapping[str, object]) -> tuple[str, list[object]]:
+    """`WHERE` over the fields given; a name is a column, or a condition with its own `?`."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    tests = [name if "?" in name else f"{name} = ?" for name in given]
+    return f"WHERE {' AND '.join(['true', *tests])}", list(given.values())

@@ -19,6 +19,8 @@ APPLICATION = 0x4A4D4C47
 """Written into the file's header ("JMLG"), so that another program's database is told apart."""
 VERSION = 1
 """Version of the tables; a newer one is refused."""
+Connection = sqlite3.Connection
+"""What the rest of this room calls a connection; the driver stays in this file and its ledger."""
 WAIT = 30.0
 """Seconds that a write waits for another process."""
 

@@ -44,6 +44,10 @@ class Source(Frozen):
     """Words that stand in that span, letter by letter."""
     task_keys: tuple[str, ...] = ()
     """`Task.key` of every task that it was learned from, through all its ancestors."""
+    origin: str = ""
+    """Whose words it goes back to, outside of runs: `user:NAME`, or the URL of a page."""
+    said: str = ""
+    """Its own wording, where it was merged into a lesson that says the same in other words."""
 
 
 class Effect(Frozen):
@@ -92,6 +96,10 @@ class Lesson(Frozen):
     """ISO time (UTC) until which it holds; empty for no end."""
     supersedes: tuple[str, ...] = ()
     """Ids of lessons that it replaces."""
+    contradicts: tuple[str, ...] = ()
+    """Ids of lessons that say otherwise; both stay until evidence decides."""
+    sources: tuple[Source, ...] = ()
+    """Every place where it was learned, where there are several; the first has its words."""
     pinned: bool = False
     """Never pruned by rules."""
     effect: Effect = Effect()
@@ -266,8 +274,8 @@ class Change(Frozen):
     """What is altered."""
     target: str
     """Id of what is altered."""
-    op: Literal["add", "edit", "status", "remove", "undo"]
-    """What is done to it."""
+    op: Literal["add", "edit", "status", "remove", "undo", "purge"]
+    """What is done to it; after a `purge` nothing of it is left, and no way back."""
     reason: str
     """Why, in a sentence."""
     before: dict[str, Any] | None = None
@@ -281,7 +289,9 @@ class Change(Frozen):
     decision: Literal["applied", "rejected"] = "applied"
     """Rejected changes are kept, without effect."""
     actor: str = "agent"
-    """Who: `agent`, `user`, `rule:NAME` ..."""
+    """Who: `agent`, `user`, `rule:NAME`, `import:FILE` ..."""
+    batch: str = ""
+    """Shared by changes that were made together, and can be undone together by this id."""
     time: str = ""
     """ISO time (UTC)."""
 

@@ -99,7 +99,7 @@ def test_an_edit_after_an_undo_gets_a_version_no_other_text_had(ledger: Ledger) 
 def test_undo_is_refused_where_a_later_change_stands(ledger: Ledger) -> None:
     (added,) = ledger.apply(change(after=lesson()))
     (edit,) = ledger.apply(change("edit", added.target, {**lesson("two"), "id": added.target}))
-    with pytest.raises(Refused, match=f"last by {edit.id}; undo {edit.id} first"):
+    with pytest.raises(Refused, match=f"changes build on {added.id}: {edit.id}; undo them first"):
         ledger.undo(added.id, reason="no")
     undone = ledger.undo(edit.id, reason="no")
     with pytest.raises(Refused, match=f"undone already, by {undone.id}"):
@@ -307,3 +307,23 @@ def test_a_closed_ledger_says_so(tmp_path: Path) -> None:
         ledger.count()
     with pytest.raises(StoreError, match="closed database"):
         ledger.apply(change(after=lesson()))
+
+
+def test_an_old_state_without_the_fields_of_today_can_be_altered_and_undone(
+    ledger: Ledger,
+) -> None:
+    (added,) = ledger.apply(change(after=lesson()))
+    new = {"contradicts", "sources"}
+    db = sqlite3.connect(ledger.path)
+    db.execute("DROP TRIGGER changes_stay")
+    old = {key: value for key, value in (added.after or {}).items() if key not in new}
+    old["source"] = {k: v for k, v in old["source"].items() if k not in {"origin", "said"}}
+    body = added.model_copy(update={"after": old}).model_dump_json(exclude={"batch"})
+    db.execute("UPDATE changes SET body = ? WHERE id = ?", (body, added.id))
+    db.commit()
+    db.close()
+    retired = {**(added.after or {}), "status": "retired"}
+    (done,) = ledger.apply(change("status", added.target, retired, before=added.after))
+    ledger.undo(done.id, reason="no")
+    assert ledger.lesson(added.target).status == "candidate"
+    ledger.undo(added.id, reason="gone")
