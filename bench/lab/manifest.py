@@ -68,7 +68,7 @@ def check_same(
     differs = "" if known is None else _differs(known, experiment)
     for one in earlier:
         for label, model in one["models"].items():
-            if label in now["models"] and now["models"][label] != model:
+            if label in now["models"] and model.items() - now["models"][label].items():
                 differs = f"model {label!r}"
     if differs:
         raise UserError(
@@ -107,6 +107,7 @@ def model_of(model: ModelSettings, settings: Settings) -> dict[str, Any]:
         "origin": chosen.origin,
         "sha256": sha256,
         "context": model.context,
+        "threads": model.threads or 1,
         "server": chosen.base_url,
     }
 

@@ -233,7 +233,10 @@ class Worker:
             return NoModel()
         label = order.arm.model
         if label not in self._models:
-            own = order.model.model_copy(update={"parallel": 1, "threads": self._threads})
+            # Another number of threads adds up in another order, and the cell would not repeat.
+            own = order.model.model_copy(
+                update={"parallel": 1, "threads": order.model.threads or 1}
+            )
             self._models[label] = await resolve(own, home=order.settings.home)
         return self._models[label]
 
