@@ -3,7 +3,7 @@
     python -m bench.lab_speed [--part overhead|rate|table] [--episodes N --rows N --rounds N]
 
 Everything is set beside what one would take instead, in the same run and in turn, as medians. The
-toy environment is played by a script (5 steps), small generated houses by chance (up to 20 steps).
+toy environment is played by a script, small generated houses by any admissible action.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def show_overhead(env: str, settings: Settings, *, episodes: int) -> dict[str, f
     """Prints and gives back medians in seconds per episode, by way of playing."""
     with tempfile.TemporaryDirectory() as place:
         asked = experiment(env, episodes=episodes + 1)
-        times, lengths = asyncio.run(overhead(asked, settings, folder=Path(place)))
+        played = overhead(asked, settings, folder=Path(place), episodes=episodes)
+        times, lengths = asyncio.run(played)
     medians = {name: statistics.median(found) for name, found in times.items()}
     least = medians["runner, in memory"]
     steps = statistics.mean(lengths)

@@ -140,7 +140,7 @@ async def alone(crew: Crew, env: Env, cell: Cell, *, name: str) -> int:
 
 
 async def overhead(
-    asked: Experiment, settings: Settings, *, folder: Path
+    asked: Experiment, settings: Settings, *, folder: Path, episodes: int
 ) -> tuple[dict[str, list[float]], list[int]]:
     """Seconds of every episode in each way, played in turn, and the steps of the episodes.
 
@@ -170,7 +170,7 @@ async def overhead(
                 "laboratory": laboratory,
             }
             await _warm(ways, plan.cells[-1])
-            for number, cell in enumerate(plan.cells[:-1]):
+            for number, cell in enumerate(plan.cells[:episodes]):
                 found = {}
                 for name in _turned(list(ways), number):
                     began = time.perf_counter()

@@ -28,6 +28,8 @@ FLOOR = 0.1
 """Least probability of either arm."""
 MARGIN = 0.05
 """A lesson whose effect is surely smaller than this, either way, is useless."""
+WORTH = 0.02
+"""What a lesson has to add to be worth its tokens."""
 SPREAD = 0.1
 """Standard deviation that effects are taken to have before any is measured."""
 FORECAST = (0.1, 0.9)
@@ -78,7 +80,7 @@ class Measured(Frozen):
     log_harms: float = 0.0
     """The same against "it does no harm"."""
     log_worthless: float = 0.0
-    """The same against "it helps by the margin or more"."""
+    """The same against "it adds what it has to be worth", for retiring."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,9 @@ def course(given: Cases) -> Sums:
     return accumulate(values, guesses=guesses, least=least, most=most)
 
 
-def measure(given: Cases, *, alpha: float = ALPHA, margin: float = MARGIN) -> Measured:
+def measure(
+    given: Cases, *, alpha: float = ALPHA, margin: float = MARGIN, worth: float = WORTH
+) -> Measured:
     """What the cases say of the lesson, as of the last one."""
     if not len(given):
         return Measured()
@@ -214,12 +218,16 @@ def measure(given: Cases, *, alpha: float = ALPHA, margin: float = MARGIN) -> Me
         verdict=verdict(low, high, margin=margin),
         log_helps=float(log_evidence(sums, null=0.0, above=True)),
         log_harms=float(log_evidence(sums, null=0.0, above=False)),
-        log_worthless=float(log_evidence(sums, null=margin, above=False)),
+        log_worthless=float(log_evidence(sums, null=worth, above=False)),
     )
 
 
 def paired(
-    differences: Sequence[float], *, alpha: float = ALPHA, margin: float = MARGIN
+    differences: Sequence[float],
+    *,
+    alpha: float = ALPHA,
+    margin: float = MARGIN,
+    worth: float = WORTH,
 ) -> Measured:
     """What replays say: success with the lesson forced in, less with it forced out; -1, 0 or 1.
 
@@ -232,7 +240,7 @@ def paired(
         return Measured()
     share = (values + 1) / 2
     low, high = (2 * end - 1 for end in betting(share, alpha=alpha))
-    more, less = log_wealth(share, np.array([0.5, (1 + margin) / 2]), alpha=alpha)
+    more, less = log_wealth(share, np.array([0.5, (1 + worth) / 2]), alpha=alpha)
     return Measured(
         estimate=float(values.mean()),
         low=low,

@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -20,11 +20,11 @@ from typing import Protocol
 import psutil
 
 from bench.lab.worker import Order, Result, Worker
-from envs.errors import InternalError, JourneymanError, boundary
+from envs.errors import InternalError, boundary
 
 BACKENDS = ("processes", "ray")
 PATIENCE_S = 15.0
-"""Seconds that an idle worker gets to close its models and environments."""
+"""Seconds that idle workers get to close their models and environments."""
 
 
 class WorkerDied(InternalError):
@@ -101,8 +101,10 @@ class Processes:
         with self._lock:
             everyone, self._all = self._all, set()
             idle, self._idle = self._idle, []
+        leaving = [process.leave() for process in idle]
+        wait(leaving, PATIENCE_S)
         for process in everyone:
-            process.end(idle=process in idle)
+            process.end()
 
     def _begun(self, order: Order) -> tuple[_Process, Future[Result]]:
         while True:
@@ -159,15 +161,18 @@ class _Process:
         with _deaf():
             return self._pool.submit(_play, order)
 
-    def end(self, *, idle: bool) -> None:
-        """Ends it: in peace when it is idle, at once when it is not."""
-        if idle:
-            try:
-                self._pool.submit(_leave).result(PATIENCE_S)
-            except (BrokenProcessPool, TimeoutError, JourneymanError):
-                idle = False
-        if not idle:
-            self._line.close()
+    def leave(self) -> Future[None]:
+        """Has it close its models and environments."""
+        try:
+            return self._pool.submit(_leave)
+        except BrokenProcessPool:
+            gone: Future[None] = Future()
+            gone.set_result(None)
+            return gone
+
+    def end(self) -> None:
+        """Ends it, whatever it is at."""
+        self._line.close()
         self._pool.shutdown(wait=True)
         self.abandon()
 
