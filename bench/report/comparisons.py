@@ -11,7 +11,7 @@ from bench.report.charts import Dot, whiskers
 from bench.report.results import Results
 from bench.report.view import NONE, NOTHING, Block, Cell, Section, Table, Text, Tone, count, name
 from bench.stats.bootstrap import clusters_of
-from bench.stats.differences import Difference, paired
+from bench.stats.differences import Difference, holm, paired
 from bench.stats.power import design_effect, detectable, needed
 from bench.stats.rates import rate
 
@@ -125,6 +125,7 @@ def _tables(compared: Compared, within: str) -> list[Block]:
         )
         for d, first, is_planned in found
     ]  # fmt: skip
+    corrected = iter(holm([d.sign_p for d, _, is_planned in found if is_planned]))
     alt = "; ".join(
         f"{dot.name}: {words.signed(dot.at)} ({words.span(dot.low, dot.high)})" for dot in dots
     )
@@ -133,16 +134,22 @@ def _tables(compared: Compared, within: str) -> list[Block]:
     table = Table(
         name=f"Differences, {within}",
         head=("arm", "against", "verdict", "points", "95 %", "pairs", "fixed", "broken",
-              "sign test p", "pairs needed", "can be seen", "kind"),
-        rows=tuple(_row(results, d, first=first, is_planned=p) for d, first, p in found),
+              "sign test p", "p (Holm)", "pairs needed", "can be seen", "kind"),
+        rows=tuple(
+            _row(results, d, first=first, corrected=next(corrected) if p else None)
+            for d, first, p in found
+        ),
         note="Fixed: tasks that only the arm solved; broken: that only the other one solved. Pairs"
-        " needed: to see a difference of the size found. Exploratory comparisons were not planned;"
+        " needed: to see a difference of the size found. Holm: corrected for all planned"
+        " comparisons that stand here. Exploratory comparisons were not planned;"
         " with many of them some look good by chance.",
     )  # fmt: skip
     return [chart, table]
 
 
-def _row(results: Results, d: Difference, *, first: bool, is_planned: bool) -> tuple[Cell, ...]:
+def _row(
+    results: Results, d: Difference, *, first: bool, corrected: float | None
+) -> tuple[Cell, ...]:
     estimate = d.estimate or 0.0
     verdict, seen = told(d), NOTHING if d.detectable is None else _least(d.detectable)
     return (
@@ -154,11 +161,16 @@ def _row(results: Results, d: Difference, *, first: bool, is_planned: bool) -> t
         Cell(text=f"{d.n:,}", sort=d.n, title=f"{d.tasks} tasks in {d.clusters} places"),
         count(d.wrong_to_right),
         count(d.right_to_wrong),
-        Cell(text=f"{d.sign_p:.3f}" if d.sign_p >= 0.001 else "< 0.001", sort=d.sign_p),
+        _chance(d.sign_p),
+        NOTHING if corrected is None else _chance(corrected),
         Cell(text=NONE, sort=0, tone="dim") if d.needed is None else count(d.needed),
         seen,
-        name("planned" if is_planned else "exploratory", tone="" if is_planned else "dim"),
+        name("exploratory", tone="dim") if corrected is None else name("planned"),
     )
+
+
+def _chance(p: float) -> Cell:
+    return Cell(text=f"{p:.3f}" if p >= 0.001 else "< 0.001", sort=p)
 
 
 def _power(results: Results, within: str) -> Iterator[tuple[Cell, ...]]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
+from statsmodels.stats.multitest import multipletests
 
 from agent.intervals import Z95
 from bench.lab.types import Row
@@ -194,6 +195,14 @@ def equivalent(difference: Difference, *, margin: float) -> bool:
         raise UserError(f"a margin of {margin!r} cannot be", repair="give one between 0 and 1")
     inside = -margin < difference.low and difference.high < margin
     return inside and not difference.few_clusters
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """P-values corrected for as many questions (Holm 1979), in their order; by statsmodels."""
+    if not chances:
+        return []
+    corrected = np.asarray(multipletests(chances, method="holm")[1], dtype=float)
+    return [float(p) for p in corrected]
 
 
 def bonett_price(gained: float, lost: float, n: float) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from bench.stats.differences import (
     comparable,
     equivalent,
     first_attempts,
+    holm,
     paired,
     pairs,
 )
@@ -247,3 +248,8 @@ def test_the_interval_holds_the_estimate_and_turns_round_with_the_arms(
     assert (turned.low, turned.high) == pytest.approx((-found.high, -found.low), abs=0.15)
     assert turned.sign_p == found.sign_p
     assert found.n == len(cases)
+
+
+def test_holm_multiplies_the_smallest_by_all_and_never_falls() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == []
