@@ -16,7 +16,7 @@ SMOL = ModelSettings(file=EMBEDDED, name="SmolLM2-135M-Instruct (embedded)")
 CODER = ModelSettings(file="qwen2.5-coder-1.5b", name="Qwen2.5-Coder-1.5B-Instruct Q4_K_M")
 
 ACT: dict[str, object] = {"think": False}
-"""No thoughts: the 135M writes them slowly and gains nothing by them."""
+"""No thoughts: they take the 135M most of its time."""
 
 FLOORS = Experiment(
     name="floors",
