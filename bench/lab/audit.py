@@ -1,16 +1,23 @@
-"""A look at everything that was put before a solver, for passages of held-out tasks."""
+"""A look back: held-out places in what was put before solvers, arms ahead of the expert."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from scipy.stats import binomtest
+
 from bench.lab.contamination import fingerprints, overlap, prompts
-from bench.lab.guards import too_good
+from bench.lab.guards import Finding
 from bench.lab.table import Table
+from bench.lab.types import Row
 from envs.types import Task
 
 GIVEN = "demo:"
 """How the ids of demonstrations begin."""
 MOST = 20
 """So many findings are told one by one."""
+UNLIKELY = 0.001
+"""Chance of being as far ahead of the expert by luck, below which it is worth a look."""
 
 
 def contaminated(table: Table) -> list[str]:
@@ -53,3 +60,30 @@ def suspicious(table: Table) -> list[str]:
     expert = [row for row in rows if row.kind == "expert"]
     others = [row for row in rows if row.kind != "expert"]
     return [f"look: {found.text}" for found in too_good(others, expert=expert)] if expert else []
+
+
+def too_good(rows: Iterable[Row], *, expert: Iterable[Row]) -> list[Finding]:
+    """Arms that solve what the expert does not, more often than the reverse: a note for each.
+
+    A tripwire: an arm that reads the key looks like this, and so does one that is very good. Each
+    task counts once (the lowest seed, after most learning); sign test, one-sided, `UNLIKELY`.
+    """
+    known = {(row.set, row.task): row.won for row in expert if row.phase == "measure"}
+    latest: dict[tuple[str, str, str], Row] = {}
+    measured = (row for row in rows if row.phase == "measure")
+    for row in sorted(measured, key=lambda row: (row.seed, -row.learned)):
+        if (row.set, row.task) in known:
+            latest.setdefault((row.arm, row.set, row.task), row)
+    ahead: dict[tuple[str, str], list[bool]] = {}
+    for (arm, name, task), row in latest.items():
+        if row.won != known[name, task]:
+            ahead.setdefault((arm, name), []).append(row.won)
+    return [
+        Finding(
+            kind="note",
+            text=f"{arm} on {name} solved {sum(wins)} tasks that the expert did not and missed "
+            f"{len(wins) - sum(wins)} that it did (p = {chance:.1g}): look at its transcripts",
+        )
+        for (arm, name), wins in ahead.items()
+        if (chance := binomtest(sum(wins), len(wins), alternative="greater").pvalue) < UNLIKELY
+    ]

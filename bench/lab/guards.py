@@ -10,11 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from scipy.stats import binomtest
-
 from bench.arms.types import Note
 from bench.lab.acting import Leak
-from bench.lab.types import Row
 from envs.errors import clip
 from envs.types import Frozen, Task
 from memory.types import Lesson, Trajectory
@@ -22,8 +19,6 @@ from memory.types import Lesson, Trajectory
 GENERATED = frozenset({"household", "toy"})
 """Environments whose tasks are made from their seed; in others all tasks have the same one."""
 NONE: frozenset[str] = frozenset()
-UNLIKELY = 0.001
-"""Chance of being as far ahead of the expert by luck, below which it is worth a look."""
 
 
 class Finding(Frozen):
@@ -180,33 +175,6 @@ def check_recalled(
         _all_learned(what, item.source.task_keys, learned)
         if item.source.trajectory:
             _known_runs(what, (item.source.trajectory,), learned=learned, fixed=fixed)
-
-
-def too_good(rows: Iterable[Row], *, expert: Iterable[Row]) -> list[Finding]:
-    """Arms that solve what the expert does not, more often than the reverse: a note for each.
-
-    A tripwire: an arm that reads the key looks like this, and so does one that is very good. Each
-    task counts once (the lowest seed, after most learning); sign test, one-sided, `UNLIKELY`.
-    """
-    known = {(row.set, row.task): row.won for row in expert if row.phase == "measure"}
-    latest: dict[tuple[str, str, str], Row] = {}
-    measured = (row for row in rows if row.phase == "measure")
-    for row in sorted(measured, key=lambda row: (row.seed, -row.learned)):
-        if (row.set, row.task) in known:
-            latest.setdefault((row.arm, row.set, row.task), row)
-    ahead: dict[tuple[str, str], list[bool]] = {}
-    for (arm, name, task), row in latest.items():
-        if row.won != known[name, task]:
-            ahead.setdefault((arm, name), []).append(row.won)
-    return [
-        Finding(
-            kind="note",
-            text=f"{arm} on {name} solved {sum(wins)} tasks that the expert did not and missed "
-            f"{len(wins) - sum(wins)} that it did (p = {chance:.1g}): look at its transcripts",
-        )
-        for (arm, name), wins in ahead.items()
-        if (chance := binomtest(sum(wins), len(wins), alternative="greater").pvalue) < UNLIKELY
-    ]
 
 
 def _known_runs(

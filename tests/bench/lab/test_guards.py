@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.arms.types import Note
+from bench.lab.audit import too_good
 from bench.lab.guards import (
     Finding,
     Leak,
@@ -16,7 +17,6 @@ from bench.lab.guards import (
     keep_apart,
     place_of,
     refuse,
-    too_good,
 )
 from bench.lab.types import Phase, Row
 from envs.toy import Toy
