@@ -142,7 +142,8 @@ def jsonl_frame(folder: Path) -> int:
 def jsonl_rows(folder: Path) -> int:
     """Every line of JSON as a checked row."""
     with (folder / JSONL).open(encoding="utf-8") as file:
-        return sum(Row.model_validate_json(line).won for line in file)
+        found = [Row.model_validate_json(line) for line in file]
+    return sum(row.won for row in found)
 
 
 def _summed(frame: Any) -> int:
@@ -151,13 +152,16 @@ def _summed(frame: Any) -> int:
     return int(sums["won"].sum())
 
 
-WAYS: dict[str, Callable[[Path], int]] = {
+SUMS: dict[str, Callable[[Path], int]] = {
     "ours: opened and summed by arm and set": our_sums,
     "pandas: CSV, grouped and summed": csv_frame,
     "pandas: JSON lines, grouped and summed": jsonl_frame,
+}
+OBJECTS: dict[str, Callable[[Path], int]] = {
     "ours: opened, every row as an object": our_rows,
     "JSON lines, every row as an object": jsonl_rows,
 }
+WAYS = {**SUMS, **OBJECTS}
 
 
 def read(folder: Path, name: str) -> Read:
