@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from agent.settings import Settings, load
 from bench.arms.registry import KINDS
+from bench.lab.conduct import Conductor
 from bench.lab.sealed import forbidden_in
 from bench.lab.session import Call, conduct, folder_of
 from bench.lab.table import Table
+from bench.lab.types import same
+from bench.lab.worker import Worker
 from bench.lab_speed import show_overhead
 from bench.lab_speed_arm import KIND
-from bench.lab_speed_cells import experiment, plan_of, sequence
+from bench.lab_speed_cells import NoPool, experiment, plan_of, sequence
 from bench.lab_speed_table import SUMS, WAYS, durable, fill, read, row_of
 
 
@@ -68,3 +72,23 @@ def test_a_way_of_reading_has_a_process_of_its_own(tmp_path: Path) -> None:
     found = read(tmp_path, next(iter(SUMS)))
     assert found.won == sum(row_of(number).won for number in range(50))
     assert found.peak_mib >= 0
+
+
+@pytest.mark.parametrize("later", [0.005, 0.01, 0.02])
+async def test_a_cell_that_was_cut_off_is_played_anew_by_the_same_worker(
+    settings: Settings, tmp_path: Path, later: float
+) -> None:
+    asked = experiment("toy", episodes=1)
+    plan, table = plan_of(asked, settings), Table(tmp_path)
+    order = Conductor(plan, table, NoPool(), settings=settings, session="s").order(plan.cells[0])
+    fresh, used = Worker(), Worker()
+    playing = asyncio.create_task(used.play(order))
+    await asyncio.sleep(later)
+    playing.cancel()
+    await asyncio.wait([playing])
+    rows = [(await worker.play(order)).row for worker in (fresh, used, used)]
+    for worker in (fresh, used):
+        await worker.close()
+    table.close()
+    assert same(rows[0], rows[1])
+    assert same(rows[1], rows[2])
