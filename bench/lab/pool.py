@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Protocol
 
@@ -215,6 +216,7 @@ def _begin(line: Connection, threads: int, folder: str) -> None:
     threading.Thread(target=_follow, args=(line, folder), daemon=True).start()
     tempfile.tempdir = folder
     _seats.append(Seat(threads))
+    Finalize(None, _leave, exitpriority=1)  # its threads would keep the process from ending
 
 
 def _play(order: Order) -> Result:
