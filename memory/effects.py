@@ -290,6 +290,19 @@ def shrink(measured: Mapping[str, Measured]) -> dict[str, float]:
     return {name: found.get(name, mean) for name in measured}
 
 
+def pool(one: Measured, other: Measured) -> Measured:
+    """Estimate of two sources, each weighted by its precision; for ranking and tossing alone.
+
+    Counts and evidence are those of `one`: intervals of two sources are never merged.
+    """
+    if one.estimate is None or not one.error or other.estimate is None or not other.error:
+        known = one if one.estimate is not None else other
+        return one.model_copy(update={"estimate": known.estimate, "error": known.error})
+    weights = 1 / one.error**2, 1 / other.error**2
+    mean = (weights[0] * one.estimate + weights[1] * other.estimate) / sum(weights)
+    return one.model_copy(update={"estimate": mean, "error": 1 / math.sqrt(sum(weights))})
+
+
 def chance(measured: Measured, *, floor: float = FLOOR) -> float:
     """With which probability to show it next: how likely it is to help, within the floor.
 

@@ -37,6 +37,10 @@ class Play(Frozen):
     """Useless lessons that were retired."""
     useless: int
     """Of how many."""
+    bad_shown: float | None
+    """Of the times that lessons that should go came up in the last quarter, share shown."""
+    good_shown: float | None
+    """The same of those that should stay."""
     replays: int
     """Episodes played besides, for replays."""
 
@@ -85,8 +89,17 @@ def judge(rule: Rule) -> Play:
         bad=bad,
         idle=idle,
         useless=useless,
+        bad_shown=_shown_late(rule, "drop"),
+        good_shown=_shown_late(rule, "keep"),
         replays=rule.replays,
     )
+
+
+def _shown_late(rule: Rule, fate: str) -> float | None:
+    late = slice(3 * len(rule.won) // 4, None)
+    lessons = [me for me, kind in enumerate(rule.world.kinds) if FATE[kind] == fate]
+    here = np.isin(rule.world.places[late], lessons)
+    return float(rule.shown[late][here].mean()) if here.any() else None
 
 
 def looks(rule: Ours) -> list[Look]:

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from bench.effects.scenarios import World
-from memory.effects import FLOOR, Cases, Measured, chance, forecast, measure, paired, toss
+from memory.effects import FLOOR, Cases, Measured, chance, forecast, measure, paired, pool, toss
 from memory.families import ebh, first_to_go, units
 
 REVIEW = 200
@@ -258,6 +258,7 @@ class Ours(Rule):
             for unit, one in self._replayed(now, at).items():
                 worthless[unit] = float(np.logaddexp(worthless[unit], one.log_worthless)) - LOG2
                 helps[unit] = float(np.logaddexp(helps[unit], one.log_helps)) - LOG2
+                self.measured[unit] = pool(self.measured[unit], one)
         self._move(now, worthless, helps)
 
     def _move(self, now: list[str], worthless: dict[str, float], helps: dict[str, float]) -> None:
@@ -298,15 +299,15 @@ class Ours(Rule):
 class Adaptive(Ours):
     """The same, shown as often as it is likely to help (Thompson), within the floor."""
 
-    name = "measured effect, adaptive tosses"
+    name = "measured effect, adaptive"
     follows = "memory/effects.py; Thompson's rule"
     adaptive = True
 
 
-class Replayed(Ours):
+class Replayed(Adaptive):
     """The same, with replays of tasks in both ways, as where the environment is deterministic."""
 
-    name = "measured effect, with replays"
+    name = "measured effect, adaptive, with replays"
     follows = "memory/effects.py; up to 8 paired replays per unit and review"
     pairs = 8
 
@@ -314,7 +315,7 @@ class Replayed(Ours):
 class Apart(Ours):
     """The same, each near-duplicate tossed by itself."""
 
-    name = "measured effect, without clusters"
+    name = "measured effect, no clusters"
     follows = "memory/effects.py; what clusters are for"
     clusters = False
 

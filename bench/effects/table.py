@@ -108,6 +108,8 @@ def _rules(pieces: Sequence[Piece]) -> list[str]:
         ("false retirements", lambda plays: _share(plays, "lost", "good")),
         ("missed", lambda plays: _share(plays, "missed", "bad")),
         ("useless retired", lambda plays: _share(plays, "idle", "useless")),
+        ("bad shown", lambda plays: _mean([play.bad_shown for play in plays])),
+        ("good shown", lambda plays: _mean([play.good_shown for play in plays])),
         ("replays", lambda plays: f"{np.mean([play.replays for play in plays]):.0f}"),
     )
     lines = _head(("scenario", "rule", *(name for name, _ in columns)))
@@ -132,6 +134,8 @@ def _tosses(rule: str) -> str:
 def _percent(worlds: Sequence[Sequence[float]]) -> str:
     """Share over all, in percent, with its error over worlds."""
     rates = [float(np.mean(world)) for world in worlds if world]
+    if not any(rates):
+        return f"0 %, surely < {300 / max(1, sum(map(len, worlds))):.1f} %"
     return f"{100 * np.mean(rates):.1f} ± {100 * _error(rates):.1f} %"
 
 
@@ -142,6 +146,11 @@ def _points(values: Sequence[float]) -> str:
 def _share(plays: Sequence[Play], part: str, whole: str) -> str:
     rates = [getattr(play, part) / getattr(play, whole) for play in plays if getattr(play, whole)]
     return f"{100 * np.mean(rates):.0f} ± {100 * _error(rates):.0f} %" if rates else "–"
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{100 * np.mean(known):.0f} %" if known else "–"
 
 
 def _error(values: Sequence[float]) -> float:
