@@ -1,0 +1,213 @@
+"""Memory as it stood, and what changed between two moments; from the log of changes alone.
+
+A moment is an ISO time or the id of a change (right after it). A time means: everything up to the
+last change that was made by then, so that a clock which jumped ahead for a while hides nothing
+that came after; one written without a fraction of a second covers that whole second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any, Literal
+
+from envs.errors import Refused, UnknownName
+from envs.types import Frozen
+from memory import rows
+from memory.clock import iso, seconds_of
+from memory.ledger import Ledger
+from memory.types import Change, Lesson, LessonKind, Status
+
+WORDED = ("text", "situation")
+"""Fields that are compared word by word."""
+
+
+class Words(Frozen):
+    """A stretch of words that stayed, went or came."""
+
+    how: Literal["same", "gone", "new"]
+    """What became of it."""
+    text: str
+    """The words, with the blanks between them."""
+
+
+class FieldDiff(Frozen):
+    """A field that differs."""
+
+    name: str
+    """The field of the lesson."""
+    before: Any
+    """Its value then."""
+    after: Any
+    """Its value later."""
+    words: tuple[Words, ...] = ()
+    """For text and situation: word by word."""
+
+
+class LessonDiff(Frozen):
+    """A lesson that differs between two moments."""
+
+    id: str
+    """The lesson."""
+    what: Literal["added", "edited", "retired", "restored", "removed"]
+    """`restored`: it was retired and is not any more."""
+    lesson: Lesson
+    """As it stood later; a removed one as it stood before."""
+    fields: tuple[FieldDiff, ...] = ()
+    """What differs; empty for lessons that were added or removed."""
+
+
+class Diff(Frozen):
+    """What changed from one moment to another."""
+
+    a: str
+    """The first moment, as it was given."""
+    b: str
+    """The second."""
+    items: tuple[LessonDiff, ...] = ()
+    """Lessons that differ, in the order in which they were first added."""
+
+
+def as_of(
+    ledger: Ledger,
+    moment: str,
+    *,
+    status: Status | None = None,
+    kind: LessonKind | None = None,
+    env: str | None = None,
+    contains: str | None = None,
+) -> list[Lesson]:
+    """Lessons as they stood, newest first, without effects. Raises `Refused` for no moment."""
+    needle = (contains or "").casefold()
+    return [
+        lesson
+        for lesson in reversed(_standing(ledger, _until(ledger, moment)).values())
+        if status in (None, lesson.status)
+        and kind in (None, lesson.kind)
+        and env in (None, lesson.scope.env)
+        and needle in f"{lesson.text}\n{lesson.situation}".casefold()
+    ]
+
+
+def lesson_at(ledger: Ledger, lesson_id: str, moment: str) -> Lesson:
+    """A lesson as it stood. Raises `UnknownName`, which names what there was then."""
+    standing = _standing(ledger, _until(ledger, moment))
+    if lesson_id not in standing:
+        raise UnknownName(f"lesson as of {moment}", lesson_id, standing)
+    return standing[lesson_id]
+
+
+def diff(ledger: Ledger, a: str, b: str) -> Diff:
+    """What was added, edited, retired and removed from moment `a` to `b`.
+
+    Where `b` is the earlier one, it tells the way back. Raises `Refused` for no moment.
+    """
+    old, new = (_standing(ledger, _until(ledger, moment)) for moment in (a, b))
+    ids = list(new) + [id_ for id_ in old if id_ not in new]
+    order = {row[0]: row[1] for row in ledger.ask(_ORDER)}
+    pairs = ((old.get(id_), new.get(id_)) for id_ in sorted(ids, key=lambda id_: order[id_]))
+    return Diff(a=a, b=b, items=tuple(found for one, two in pairs if (found := compare(one, two))))
+
+
+def compare(old: Lesson | None, new: Lesson | None) -> LessonDiff | None:
+    """How a lesson differs; None: not at all."""
+    if old is None or new is None:
+        one = new or old
+        what: Any = "added" if old is None else "removed"
+        return LessonDiff(id=one.id, what=what, lesson=one) if one else None
+    fields = _fields(old, new)
+    if not fields:
+        return None
+    retired = (old.status == "retired", new.status == "retired")
+    what = {(False, True): "retired", (True, False): "restored"}.get(retired, "edited")
+    return LessonDiff(id=new.id, what=what, lesson=new, fields=fields)
+
+
+def _fields(old: Lesson, new: Lesson) -> tuple[FieldDiff, ...]:
+    one, two = (_flat(lesson) for lesson in (old, new))
+    return tuple(
+        FieldDiff(
+            name=name,
+            before=one.get(name),
+            after=two.get(name),
+            words=words(one[name], two[name]) if name in WORDED else (),
+        )
+        for name in {**one, **two}
+        if one.get(name) != two.get(name)
+    )
+
+
+def words(old: str, new: str) -> tuple[Words, ...]:
+    """Two texts word by word.
+
+    >>> [(part.how, part.text) for part in words("look in the fridge", "look in the microwave")]
+    [('same', 'look in the '), ('gone', 'fridge'), ('new', 'microwave')]
+    """
+    one, two = (re.findall(r"\S+\s*", text) for text in (old, new))
+    found: list[Words] = []
+    bare = [[word.strip() for word in part] for part in (one, two)]
+    for how, a, b, c, d in SequenceMatcher(None, *bare, autojunk=False).get_opcodes():
+        if how == "equal":
+            found.append(Words(how="same", text="".join(two[c:d])))
+            continue
+        if a < b:
+            found.append(Words(how="gone", text="".join(one[a:b])))
+        if c < d:
+            found.append(Words(how="new", text="".join(two[c:d])))
+    return tuple(found)
+
+
+def _flat(lesson: Lesson) -> dict[str, Any]:
+    """Fields by name, those of scope and source with a dot."""
+    plain = lesson.model_dump(mode="json", exclude={"effect", "id"})
+    return dict(_dotted(plain, ""))
+
+
+def _dotted(data: Mapping[str, Any], prefix: str) -> Sequence[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for name, value in data.items():
+        if isinstance(value, dict):
+            found += _dotted(value, f"{prefix}{name}.")
+        else:
+            found.append((prefix + name, value))
+    return found
+
+
+_ORDER = (
+    "SELECT target, min(seq) AS first FROM changes WHERE kind = 'lesson' "
+    "AND decision = 'applied' GROUP BY target ORDER BY first"
+)
+
+
+def _until(ledger: Ledger, moment: str) -> int:
+    """Place in the log of the last change made by then; 0: none was."""
+    row = ledger.ask("SELECT seq FROM changes WHERE id = ?", moment)
+    if row:
+        return int(row[0][0])
+    try:
+        seconds = seconds_of(moment)
+    except Refused:
+        raise Refused(
+            f"{moment!r} is neither an ISO time nor the id of a change",
+            repair="write it like 2026-01-31T12:00:00 (UTC), or see `journeyman history` for ids",
+        ) from None
+    whole = re.search(r"\d:\d\d:\d\d(?![.,\d])", moment)
+    by = iso(seconds + 0.999 if whole else seconds)
+    return int(ledger.ask("SELECT ifnull(max(seq), 0) FROM changes WHERE time <= ?", by)[0][0])
+
+
+def _standing(ledger: Ledger, until: int) -> dict[str, Lesson]:
+    """Lessons that stood after the change at this place, in the order of their first adding."""
+    query = (
+        "SELECT body FROM changes WHERE seq IN (SELECT max(seq) FROM changes "
+        "WHERE kind = 'lesson' AND decision = 'applied' AND seq <= ? GROUP BY target)"
+    )
+    last = {c.target: c.after for (body,) in ledger.ask(query, until) if (c := _change(body))}
+    order = [row[0] for row in ledger.ask(_ORDER) if row[0] in last]
+    states = ((id_, last[id_]) for id_ in order)
+    return {id_: rows.lesson_of(state) for id_, state in states if state is not None}
+
+
+def _change(body: str) -> Change:
+    return rows.parse(Change, body)
