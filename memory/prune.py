@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from envs.errors import Refused
 from envs.types import Frozen
 from memory.clock import seconds_of
-from memory.types import Lesson, LessonKind, Status
+from memory.types import Change, Lesson, LessonKind, Status
 
 DAY = 86400.0
 
@@ -106,3 +106,19 @@ def _why(lesson: Lesson, rule: PruneRule, *, used: str, seconds: float) -> list[
             return None
         why.append(f"not shown for {days:.1f} days")
     return why
+
+
+def retirement(item: PruneItem, *, actor: str, batch: str) -> Change:
+    """The change that retires what a plan names; it is refused where that was altered since."""
+    before = item.lesson.model_dump(mode="json", exclude={"effect"})
+    return Change(
+        id="",
+        kind="lesson",
+        target=item.lesson.id,
+        op="status",
+        reason=f"pruned: {item.why}",
+        before=before,
+        after={**before, "status": "retired"},
+        actor=actor,
+        batch=batch,
+    )

@@ -10,14 +10,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from envs.errors import UnknownName, clip
+from envs.errors import Refused, clip
+from memory.admission import (
+    NEAR,
+    NEIGHBOURS,
+    Kin,
+    addition,
+    completed,
+    edition,
+    kin,
+    merged,
+    merger,
+)
 from memory.clock import new_id
 from memory.index import Damaged, VectorIndex
 from memory.ledger import Ledger
-from memory.prune import PruneItem, PrunePlan, PruneRule
+from memory.prune import PrunePlan, PruneRule, retirement
 from memory.prune import plan as plan_prune
 from memory.query import Query, applies, situations, wrote
 from memory.text import (
@@ -122,12 +133,6 @@ class Memory:
         order = sorted(found, key=lambda id_: (id_ not in first, -similar[id_]))
         return [(found[id_], similar[id_]) for id_ in order[:most]]
 
-    def export(self) -> Iterator[dict[str, Any]]:
-        """Every lesson that was not removed, with all its changes, as plain data."""
-        for lesson in self.ledger.lessons(limit=-1):
-            history = [change.model_dump(mode="json") for change in self.ledger.history(lesson.id)]
-            yield {"lesson": lesson.model_dump(mode="json"), "history": history}
-
     # writing
 
     def add(
@@ -140,10 +145,23 @@ class Memory:
     ) -> Change:
         """Stores a lesson; an empty id is filled in.
 
-        Raises `Refused` for recalled text and for what an existing lesson says in the same scope
-        (the message names it).
+        Where memory says so in other words, that lesson gets the new source, and the change is an
+        `edit` of it. Raises `Refused` for recalled text, for what an existing lesson says in the
+        same scope, and for what one seems to deny unless `contradicts` names it.
         """
-        return self._write(self._addition(lesson, reason, evidence, actor))[0]
+        whole = completed(self.ledger, lesson, evidence, seconds=self._clock())
+        if not self.ledger.twin(whole):
+            known = self._kin(whole)
+            if known.twin is not None:
+                return self._merge(known.twin, whole, reason, evidence, actor)
+            undeclared = [one for one in known.against if one.id not in whole.contradicts]
+            if undeclared:
+                raise Refused(
+                    f"it seems to contradict lesson {undeclared[0].id} "
+                    f"({clip(undeclared[0].text)!r})",
+                    repair="declare that (contradicts), or edit the one that exists",
+                )
+        return self.write(addition(whole, reason, evidence, actor))[0]
 
     def plan(
         self,
@@ -153,19 +171,33 @@ class Memory:
         evidence: Sequence[str] = (),
         actor: str = "agent",
     ) -> tuple[Change, ...]:
-        """Changes that add `lessons`, for `Ledger.add_trajectory`; what is known is left out."""
+        """Changes that add `lessons`, for `Ledger.add_trajectory`.
+
+        One that is known gets the new source; where that adds nothing it is left out. One that
+        seems to deny others is stored as contradicting them.
+        """
         changes: dict[str, Change] = {}
         for lesson in lessons:
-            why = self.ledger.twin(lesson)
-            if why:
+            whole = completed(self.ledger, lesson, evidence, seconds=self._clock())
+            known = self._kin(whole)
+            richer = merged(known.twin, whole) if known.twin else None
+            if known.twin and richer:
+                change = merger(self.ledger, known.twin, richer, reason, evidence, actor)
+            elif known.twin or self.ledger.twin(whole):
+                why = self.ledger.twin(whole) or f"lesson {known.twin and known.twin.id} says it"
                 logger.info("lesson %r left out: %s", clip(lesson.text, most=60), why)
                 continue
-            change = self._addition(lesson, reason, evidence, actor)
+            else:
+                against = dict.fromkeys((*whole.contradicts, *(one.id for one in known.against)))
+                whole = whole.model_copy(update={"contradicts": tuple(against)})
+                change = addition(whole, reason, evidence, actor)
             changes.setdefault(change.target, change)
         return tuple(changes.values())
 
-    def typed(self, text: str, *, situation: str = "", env: str = "") -> Lesson:
-        """Stores what a person typed as an active lesson, and reads it back."""
+    def typed(
+        self, text: str, *, situation: str = "", env: str = "", contradicts: Sequence[str] = ()
+    ) -> Lesson:
+        """Stores what a person typed as an active lesson, and reads it back (see `add`)."""
         lesson = Lesson(
             id="",
             kind="fact",
@@ -174,27 +206,29 @@ class Memory:
             scope=Scope(env=env),
             trust="user",
             status="active",
+            contradicts=tuple(contradicts),
         )
         change = self.add(lesson, reason="typed by a person", actor="user")
         return self.ledger.lesson(change.target)
 
-    def edit(self, lesson: Lesson, *, reason: str, actor: str = "user") -> Change:
-        """Replaces a lesson by this form of it, as a new version. Raises `UnknownName`."""
-        after = lesson.model_dump(mode="json", exclude={"effect"})
-        change = Change(
-            id="",
-            kind="lesson",
-            target=lesson.id,
-            op="edit",
-            reason=reason,
-            after=after,
-            actor=actor,
-        )
-        return self._write(change)[0]
+    def edit(
+        self, lesson: Lesson, *, reason: str, actor: str = "user", before: Lesson | None = None
+    ) -> Change:
+        """Replaces a lesson by this form of it, as a new version. Raises `UnknownName`.
+
+        With `before` it raises `Refused` where the lesson does not stand so any more.
+        """
+        return self.write(edition(lesson, before, reason, (), actor))[0]
 
     def undo(self, change_id: str, *, reason: str, actor: str = "user") -> Change:
         """Takes a change back (see `Ledger.undo`)."""
-        done = self.ledger.undo(change_id, reason=reason, actor=actor)
+        return self.take_back(change_id, reason=reason, actor=actor)[-1]
+
+    def take_back(
+        self, name: str, *, reason: str, actor: str = "user", cascade: bool = False
+    ) -> tuple[Change, ...]:
+        """Takes back a change, a batch or what a run wrote (see `Ledger.take_back`)."""
+        done = self.ledger.take_back(name, reason=reason, actor=actor, cascade=cascade)
         self.sync()
         return done
 
@@ -221,11 +255,21 @@ class Memory:
         )
 
     def apply_prune(self, plan: PrunePlan, *, actor: str = "rule:prune") -> tuple[Change, ...]:
-        """Retires what the plan names, all or nothing; each change can be undone.
+        """Retires what the plan names, all or nothing; each change can be undone, or their batch.
 
         Raises `Refused` where a lesson was altered after the plan was made.
         """
-        return self._write(*(_retirement(item, actor=actor) for item in plan.items))
+        batch = new_id("B", seconds=self._clock())
+        return self.write(*(retirement(item, actor=actor, batch=batch) for item in plan.items))
+
+    def disputes(self, lesson: Lesson) -> list[Lesson]:
+        """Lessons that it contradicts, or that contradict it, as they stand."""
+        self.sync()
+        return [
+            one
+            for one in self._table.values()
+            if one.id in lesson.contradicts or lesson.id in one.contradicts
+        ]
 
     # keeping up
 
@@ -326,34 +370,26 @@ class Memory:
     def _fits(self, lesson: Lesson, query: Query, now: float) -> bool:
         return lesson.id not in self._replaced and applies(lesson, query, now=now)
 
-    def _addition(self, lesson: Lesson, reason: str, evidence: Sequence[str], actor: str) -> Change:
-        """The change that adds `lesson`, its lineage completed from what it goes back to."""
-        keys = list(lesson.source.task_keys)
-        for id_ in dict.fromkeys((lesson.source.trajectory, *evidence)):
-            keys += self._keys_of(id_)
-        for id_ in lesson.supersedes:
-            keys += self.ledger.lesson(id_).source.task_keys
-        source = lesson.source.model_copy(update={"task_keys": tuple(dict.fromkeys(keys))})
-        id_ = lesson.id or new_id("L", seconds=self._clock())
-        whole = lesson.model_copy(update={"id": id_, "source": source})
-        return Change(
-            id="",
-            kind="lesson",
-            target=id_,
-            op="add",
-            reason=reason,
-            after=whole.model_dump(mode="json", exclude={"effect"}),
-            evidence=tuple(evidence),
-            actor=actor,
-        )
+    def _kin(self, lesson: Lesson) -> Kin:
+        """What memory says already about the same in the same situation."""
+        self.sync()
+        found = self._asking(lambda: self.index.search(searched(lesson), most=NEIGHBOURS))
+        close = (self._table.get(id_) for id_, similarity in found if similarity >= NEAR)
+        return kin(lesson, [one for one in close if one], self.index.embedder)
 
-    def _keys_of(self, trajectory: str) -> tuple[str, ...]:
-        try:
-            return (self.ledger.trajectory(trajectory).task_key,) if trajectory else ()
-        except UnknownName:
-            return ()
+    def _merge(
+        self, old: Lesson, new: Lesson, reason: str, evidence: Sequence[str], actor: str
+    ) -> Change:
+        richer = merged(old, new)
+        if richer is None:
+            raise Refused(
+                f"lesson {old.id} says that in other words ({clip(old.text)!r})",
+                repair="edit it, or say something new",
+            )
+        return self.write(merger(self.ledger, old, richer, reason, evidence, actor))[0]
 
-    def _write(self, *changes: Change) -> tuple[Change, ...]:
+    def write(self, *changes: Change) -> tuple[Change, ...]:
+        """Applies changes, all or none, and brings the index up (see `Ledger.apply`)."""
         done = self.ledger.apply(*changes)
         self.sync()
         return done
@@ -362,17 +398,3 @@ class Memory:
 def searched(lesson: Lesson) -> str:
     """The words by which a lesson is found."""
     return lesson.situation.strip() or lesson.text
-
-
-def _retirement(item: PruneItem, *, actor: str) -> Change:
-    before = item.lesson.model_dump(mode="json", exclude={"effect"})
-    return Change(
-        id="",
-        kind="lesson",
-        target=item.lesson.id,
-        op="status",
-        reason=f"pruned: {item.why}",
-        before=before,
-        after={**before, "status": "retired"},
-        actor=actor,
-    )

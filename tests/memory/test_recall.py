@@ -238,10 +238,3 @@ def test_unused_lessons_are_those_not_shown_for_so_long(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="a rule without conditions; name one"):
         memory.prune()
     memory.close()
-
-
-def test_an_export_holds_each_lesson_with_its_history(memory: Memory) -> None:
-    put(memory, lesson("a"), lesson("b"))
-    rows = list(memory.export())
-    assert [row["lesson"]["id"] for row in rows] == ["b", "a"]
-    assert rows[0]["history"][0]["op"] == "add"
