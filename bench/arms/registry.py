@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from inspect import signature
+
 from bench.arms.ace import ACE
 from bench.arms.awm import AgentWorkflowMemory
 from bench.arms.controls import FullContext, Journeyman, RandomMemory, ShuffledMemory
@@ -13,7 +16,7 @@ from bench.arms.simple import Bare, Random, ReAct, Resampling
 from bench.arms.types import Arm, Desk
 from bench.arms.worked import WorkedExample
 from bench.lab.types import ArmSpec
-from envs.errors import UnknownName, UserError, one_line
+from envs.errors import Missing, UnknownName, UserError, one_line
 
 KINDS: dict[str, type[Arm]] = {
     "random": Random,
@@ -37,19 +40,51 @@ NO_MODEL = frozenset({"random", "expert"})
 
 
 def kind_of(spec: ArmSpec) -> type[Arm]:
-    """The class of an arm. Raises `UnknownName`."""
-    found = KINDS.get(spec.kind)
-    if found is None:
-        raise UnknownName("arm", spec.kind, KINDS)
+    """The class of an arm: one of `KINDS`, or `package.module:Class`, a subclass of `Arm`.
+
+    Such a module has to be importable (`PYTHONPATH=. journeyman bench mine.toml`); its source is
+    held to the rules of all arms. Raises `UnknownName`, `Missing` for a module that can't be
+    imported, `UserError` for a class that is no arm.
+    """
+    module, colon, name = spec.kind.partition(":")
+    if not colon:
+        if spec.kind not in KINDS:
+            raise UnknownName("arm (or package.module:Class)", spec.kind, KINDS)
+        return KINDS[spec.kind]
+    try:
+        found = getattr(import_module(module), name, None)
+    except (ImportError, SyntaxError, ValueError) as error:
+        raise Missing(
+            f"arm {spec.name!r}: {module!r} can't be imported ({one_line(str(error))})",
+            repair="mend it, or put its folder on the path: PYTHONPATH=. journeyman bench ...",
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, Arm)):
+        raise UserError(
+            f"arm {spec.name!r}: {spec.kind!r} is no arm",
+            repair="name a subclass of bench.arms.types.Arm, as package.module:Class",
+        )
     return found
 
 
-def made(spec: ArmSpec, desk: Desk) -> Arm:
-    """The arm, with its options. Raises `UnknownName`, and `UserError` for options it lacks."""
+def needs_model(spec: ArmSpec) -> bool:
+    """Whether a model has to be named for it; an arm of one's own may do without."""
+    return spec.kind not in NO_MODEL and ":" not in spec.kind
+
+
+def fitting(spec: ArmSpec) -> type[Arm]:
+    """The class of an arm, which takes its options. Raises as `kind_of`, and `UserError`."""
+    kind = kind_of(spec)
     try:
-        return kind_of(spec)(desk, **spec.options)
+        signature(kind).bind(None, **spec.options)
     except TypeError as error:
+        taken = list(signature(kind).parameters)[1:]
         raise UserError(
             f"arm {spec.name!r}: options {spec.options!r} don't fit: {one_line(str(error))}",
-            repair=f"see bench/arms for what {spec.kind!r} takes",
+            repair=f"{spec.kind!r} takes {', '.join(taken) or 'none'}",
         ) from error
+    return kind
+
+
+def made(spec: ArmSpec, desk: Desk) -> Arm:
+    """The arm, with its options. Raises as `fitting`, and `UserError` for a value out of range."""
+    return fitting(spec)(desk, **spec.options)

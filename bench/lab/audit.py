@@ -12,8 +12,6 @@ from bench.lab.table import Table
 from bench.lab.types import Row
 from envs.types import Task
 
-GIVEN = "demo:"
-"""How the ids of demonstrations begin."""
 MOST = 20
 """So many findings are told one by one."""
 UNLIKELY = 0.001
@@ -23,11 +21,12 @@ UNLIKELY = 0.001
 def contaminated(table: Table) -> list[str]:
     """One line for each note or recalled lesson that holds words of a measured task's place.
 
-    The places of train tasks, and what the environment says everywhere, do not count. Words
-    alone are compared: a paraphrase is not found.
+    The places of train tasks, and what the environment says everywhere, do not count; neither do
+    the examples that the laboratory itself gave. Words alone are compared: a paraphrase is not
+    found.
     """
     held: dict[str, tuple[Task, str]] = {}
-    common: set[str] = set(prompts())
+    common: set[str] = set(prompts()) | table.given()
     shown: dict[str, str] = {}
     for row in table.rows():
         run = table.transcript(row.cell)
@@ -39,8 +38,6 @@ def contaminated(table: Table) -> list[str]:
             task = Task(id=row.task, env=row.env, goal=run.goal, key=row.task_key, split=row.split)
             held[f"{row.env}/{row.task}"] = (task, run.first_observation)
         for note in table.notes(row.cell):
-            if note.runs and all(run.startswith(GIVEN) for run in note.runs):
-                common.add(note.text)  # a demonstration on a train task, made by the laboratory
             shown.setdefault(note.text, f"note {note.id} of {row.arm} in {row.cell}")
         for step in run.steps:
             for item in step.recalled:

@@ -168,12 +168,13 @@ class Conductor:
         """
         experiment, stream = self._plan.experiment, self._streams[cell.arm, cell.seed]
         model = experiment.models.get(stream.arm.model)
+        shared = common(self._settings, model)
         earlier = [one for one in stream.learn if one.learned < cell.learned]
         return Order(
             cell=cell,
             arm=stream.arm,
-            model=model,
-            settings=common(self._settings, model),
+            model=shared.model if model else None,
+            settings=shared,
             note_tokens=experiment.note_tokens,
             steps=experiment.steps,
             state=self._state(cell),
@@ -231,7 +232,12 @@ class Conductor:
 
 
 def common(settings: Settings, model: ModelSettings | None = None) -> Settings:
-    """What all arms share: the user's folders, and the house's defaults for all behaviour."""
+    """What all arms share: the user's folders, and the house's defaults for all behaviour.
+
+    A model's server without a key of its own gets the user's, where it is the user's server.
+    """
+    if model is not None and model.base_url == settings.model.base_url and not model.api_key:
+        model = model.model_copy(update={"api_key": settings.model.api_key})
     return settings.model_copy(
         update={
             "solver": SolverSettings(),
@@ -239,6 +245,8 @@ def common(settings: Settings, model: ModelSettings | None = None) -> Settings:
             "budget": BudgetSettings(),
             "verifier": None,
             "reflector": None,
+            "judge": False,
+            "selfcheck": False,
             **({"model": model} if model is not None else {}),
         }
     )

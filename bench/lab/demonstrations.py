@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bench.arms.worked import example_text
@@ -47,12 +47,13 @@ def examples(
     tokens: int,
     told: Told = lambda _text: None,
 ) -> dict[str, list[dict[str, str]]]:
-    """For each type of task up to `EACH` examples, in the shape that `WorkedExample.load` takes.
+    """For each type of task up to `EACH` examples (none where the expert solves no task in so
+    few steps), in the shape that `WorkedExample.load` takes.
 
     The first train tasks of the type, in the environment's order, that the expert solves in
     `LONGEST` steps. `tokens` is the prompt budget of one.
     """
-    found: dict[str, list[dict[str, str]]] = {}
+    found: dict[str, list[dict[str, str]]] = {kind: [] for kind in kinds}
     for kind in kinds:
         tried = [task for task in env.tasks("train") if task.tags[:1] == (kind,)][:TRIED]
         for task in tried:
@@ -60,25 +61,30 @@ def examples(
             if solved:
                 text = example_text(task, first, steps, think=think, tokens=tokens)
                 example = {"id": f"demo:{task.id}", "task_key": task.key, "text": text}
-                found.setdefault(kind, []).append(example)
-            if len(found.get(kind, ())) == EACH:
+                found[kind].append(example)
+            if len(found[kind]) == EACH:
                 break
-        told(f"{env.name}: {len(found.get(kind, ()))} example(s) of {kind}")
+        told(f"{env.name}: {len(found[kind])} example(s) of {kind}")
     return found
 
 
 def starting(
-    envs: dict[str, Env],
+    envs: Mapping[str, Env],
     tasks: Sequence[Task],
     *,
     think: bool,
     tokens: int,
+    known: Mapping[str, Any] | None = None,
     told: Told = lambda _text: None,
 ) -> dict[str, Any]:
-    """What an arm that is given examples keeps at its start, for all environments together."""
-    together: dict[str, list[dict[str, str]]] = {}
+    """What an arm that is given examples keeps at its start, for all environments together.
+
+    `known` is what it kept before the experiment grew: what is there stays as it is.
+    """
+    together: dict[str, Any] = dict((known or {}).get("examples", {}))
     for name, env in envs.items():
-        kinds = sorted({task.tags[0] for task in tasks if task.env == name and task.tags})
+        asked = {task.tags[0] for task in tasks if task.env == name and task.tags}
+        kinds = sorted(kind for kind in asked if f"{name}/{kind}" not in together)
         for kind, some in examples(env, kinds, think=think, tokens=tokens, told=told).items():
             together[f"{name}/{kind}"] = some
     return {"examples": together}

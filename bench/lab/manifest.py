@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ import psutil
 
 from agent.models.resolve import describe, sha256_of
 from agent.settings import ModelSettings, Settings
+from bench.arms.registry import kind_of
 from bench.lab.types import Experiment
 from envs.errors import UserError
 from envs.types import Task
@@ -32,8 +34,13 @@ PACKAGES = (
 def manifest(
     experiment: Experiment, settings: Settings, tasks: Sequence[Task], *, command: str
 ) -> dict[str, Any]:
-    """The manifest of a session that begins now. Its id is the hash of all but the time."""
+    """The manifest of a session that begins now. Its id is the hash of all but the time.
+
+    `settings` are those that all arms share. Of the models only those that an arm names count.
+    """
     code, files = code_hash(ROOT)
+    named = {arm.model for arm in experiment.arms}
+    models = {label: one for label, one in experiment.models.items() if label in named}
     whole = {
         "experiment": _hash(experiment.model_dump_json().encode()),
         "tasks": _hash("\n".join(f"{t.env} {t.split} {t.id} {t.key}" for t in tasks).encode()),
@@ -42,7 +49,8 @@ def manifest(
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", *ROOMS)),
         "lock": _file_hash(ROOT / LOCK),
-        "models": {label: model_of(m, settings) for label, m in experiment.models.items()},
+        "arms": own_arms(experiment),
+        "models": {label: model_of(m, settings) for label, m in models.items()},
         "settings": settings.model_dump(mode="json", include={"solver", "memory", "budget"}),
         "seeds": list(experiment.seeds),
         "machine": machine(),
@@ -68,7 +76,7 @@ def check_same(
     differs = "" if known is None else _differs(known, experiment)
     for one in earlier:
         for label, model in one["models"].items():
-            if label in now["models"] and model.items() - now["models"][label].items():
+            if label in now["models"] and now["models"][label] != model:
                 differs = f"model {label!r}"
     if differs:
         raise UserError(
@@ -79,16 +87,40 @@ def check_same(
         {
             f"rows of {one['began']} were played with other {part}"
             for one in earlier
-            for part in ("code", "lock", "packages", "settings", "machine")
-            if one[part] != now[part]
+            for part in ("code", "arms", "lock", "packages", "settings", "machine")
+            if one.get(part) != now[part]
+        }
+    )
+
+
+def grown(known: Experiment | None, now: Experiment) -> Experiment:
+    """`now` with all that the table has rows of besides: other arms, seeds, task sets, models.
+
+    What was there first stays first, so that arms without chance keep to the seed that they have.
+    """
+    if known is None:
+        return now
+    arms = {arm.name: arm for arm in (*known.arms, *now.arms)}
+    sets = {asked.name: asked for asked in now.measure}
+    for asked in known.measure:
+        most = max(asked.n, sets.get(asked.name, asked).n)
+        sets[asked.name] = asked.model_copy(update={"n": most})
+    return now.model_copy(
+        update={
+            "arms": tuple(arms.values()),
+            "seeds": tuple(dict.fromkeys((*known.seeds, *now.seeds))),
+            "measure": tuple(sets.values()),
+            "models": {**known.models, **now.models},
+            "learn": now.learn or known.learn,
         }
     )
 
 
 def _differs(known: Experiment, now: Experiment) -> str:
     """What of two forms of an experiment does not belong together; empty when one grew."""
-    for part in ("learn", "checkpoints", "note_tokens", "steps"):
-        if getattr(known, part) != getattr(now, part):
+    for part in ("learn", "order", "checkpoints", "note_tokens", "steps"):
+        old, new = getattr(known, part), getattr(now, part)
+        if old != new and not (part == "learn" and None in (old, new)):
             return part
     arms = {arm.name: arm for arm in known.arms}
     for arm in now.arms:
@@ -96,6 +128,12 @@ def _differs(known: Experiment, now: Experiment) -> str:
         if (old.kind, old.model, old.options) != (arm.kind, arm.model, arm.options):
             return f"arm {arm.name!r}"
     return ""
+
+
+def own_arms(experiment: Experiment) -> dict[str, str]:
+    """Hash of the source of each arm that is not of this laboratory, by kind."""
+    kinds = {arm.kind: kind_of(arm) for arm in experiment.arms if ":" in arm.kind}
+    return {kind: _file_hash(Path(inspect.getfile(found))) for kind, found in sorted(kinds.items())}
 
 
 def model_of(model: ModelSettings, settings: Settings) -> dict[str, Any]:

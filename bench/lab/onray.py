@@ -84,7 +84,7 @@ class OnRay:
         return self._actor.remote(threads_each(self.count))
 
 
-def pool_of(backend: str, count: int, *, address: str = "") -> Pool:
+def pool_of(backend: str, count: int, address: str = "") -> Pool:
     """The pool that a setting names; no workers means this process."""
     if count < 0:
         raise UserError(f"{count} workers", repair="0 plays in this process, 2 in two more")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from itertools import chain
+from types import ModuleType
 
-from bench.arms.registry import NO_MODEL, kind_of
+from bench.arms.expert import Expert
+from bench.arms.registry import fitting, kind_of, needs_model
+from bench.arms.types import Arm
 from bench.lab.acting import Leak
 from bench.lab.guards import check_splits, refuse
 from bench.lab.sealed import forbidden
-from bench.lab.types import ArmSpec, Cell, Experiment, Tasks
+from bench.lab.types import ArmSpec, Cell, Experiment, Phase, Tasks
 from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen, Task
+
+NAME = re.compile(r"\w[\w .+-]{0,99}")
 
 
 class Stream(Frozen):
@@ -49,7 +55,7 @@ class Plan(Frozen):
 
 def planned(experiment: Experiment, envs: Mapping[str, Env]) -> Plan:
     """The plan. Raises `UserError` for what does not fit together, `Leak` for mixed-up splits."""
-    _check(experiment)
+    check(experiment)
     sets = {asked.name: _tasks(asked, envs) for asked in experiment.measure}
     learning = any(kind_of(arm).learns for arm in experiment.arms)
     train = _tasks(experiment.learn, envs) if experiment.learn and learning else ()
@@ -70,6 +76,32 @@ def seeds_of(experiment: Experiment, arm: ArmSpec) -> tuple[int, ...]:
     return experiment.seeds if kind.chance or kind.learns else experiment.seeds[:1]
 
 
+def ordered(experiment: Experiment, train: Sequence[Task], seed: int) -> list[Task]:
+    """Train tasks as `experiment.order` says, by the seed alone: the same for all arms."""
+    rng = random.Random(f"{experiment.name}/{seed}")
+    tasks = list(train)
+    rng.shuffle(tasks)
+    if experiment.order == "types":
+        kinds = sorted({_kind(task) for task in tasks})
+        rng.shuffle(kinds)
+        tasks.sort(key=lambda task: kinds.index(_kind(task)))
+    return tasks
+
+
+def points_of(experiment: Experiment, order: Sequence[Task]) -> list[int]:
+    """After how many of `order` an arm is measured."""
+    if experiment.checkpoints:
+        return sorted({min(point, len(order)) for point in experiment.checkpoints})
+    if experiment.order == "types":
+        ends = [n for n in range(1, len(order)) if _kind(order[n]) != _kind(order[n - 1])]
+        return sorted({0, *ends, len(order)})
+    return [len(order)]
+
+
+def _kind(task: Task) -> str:
+    return task.tags[0] if task.tags else ""
+
+
 def _stream(
     experiment: Experiment,
     arm: ArmSpec,
@@ -78,26 +110,21 @@ def _stream(
     train: Sequence[Task],
     sets: Mapping[str, Sequence[Task]],
 ) -> Stream:
-    order = list(train) if kind_of(arm).learns else []
-    random.Random(f"{experiment.name}/{seed}").shuffle(order)  # the same order for all arms
+    order = ordered(experiment, train, seed) if kind_of(arm).learns else []
 
-    def cell(task: Task, phase: str, learned: int) -> Cell:
-        return Cell.model_validate(
-            {
-                "experiment": experiment.name,
-                "arm": arm.name,
-                "seed": seed,
-                "phase": phase,
-                "learned": learned,
-                "task": task,
-            }
+    def cell(task: Task, phase: Phase, learned: int) -> Cell:
+        return Cell(
+            experiment=experiment.name,
+            arm=arm.name,
+            seed=seed,
+            phase=phase,
+            learned=learned,
+            task=task,
         )
 
     learn = [cell(task, "learn", number) for number, task in enumerate(order)]
-    points = sorted({min(point, len(order)) for point in experiment.checkpoints or (len(order),)})
+    points = points_of(experiment, order) if order else [0]
     wanted = [tasks[: arm.n] for name, tasks in sets.items() if not arm.sets or name in arm.sets]
-    if not learn:
-        points = [0]
     measure = [cell(t, "measure", point) for point in points for tasks in wanted for t in tasks]
     return Stream(arm=arm, seed=seed, learn=tuple(learn), measure=tuple(measure))
 
@@ -111,42 +138,55 @@ def _tasks(asked: Tasks, envs: Mapping[str, Env]) -> tuple[Task, ...]:
     return tasks
 
 
-def _check(experiment: Experiment) -> None:
+def check(experiment: Experiment) -> None:
+    """Raises `UserError` for what does not fit together in it, `Leak` for arms that may reach a
+    key. Opens no environment.
+    """
+    if not NAME.fullmatch(experiment.name):
+        raise UserError(
+            f"an experiment named {experiment.name!r}",
+            repair="its name becomes that of a folder: letters, digits, blanks, . _ -",
+        )
+    sets = [asked.name for asked in experiment.measure]
     names = [arm.name for arm in experiment.arms]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not names:
-        raise UserError(
-            f"experiment {experiment.name!r} has "
-            + (f"two arms {twice[0]!r}" if twice else "none"),
-            repair="give each arm a name of its own",
-        )
-    if Path(experiment.name).name != experiment.name or not experiment.seeds:
-        raise UserError(
-            f"experiment {experiment.name!r} with seeds {experiment.seeds!r}",
-            repair="its name is that of a folder, and it has one seed or more",
-        )
-    for arm in experiment.arms:
-        kind = kind_of(arm)
-        reaches = [] if kind.knows_key else forbidden(sys.modules[kind.__module__])
-        if reaches:
-            raise Leak(
-                f"arm {arm.name!r} may reach the answer key: {'; '.join(reaches[:3])}",
-                repair="take that out of its module; it learns from what it is told",
-            )
-        if arm.kind not in NO_MODEL and arm.model not in experiment.models:
-            raise UnknownName(f"model of arm {arm.name!r}", arm.model, experiment.models)
-        if kind.learns and experiment.learn is None:
+    for what, there in (("arm", names), ("task set", sets), ("seed", experiment.seeds)):
+        twice = [one for one in there if list(there).count(one) > 1]
+        if twice or not there:
             raise UserError(
-                f"arm {arm.name!r} learns, and there is nothing to learn from",
-                repair="set Experiment.learn",
+                f"experiment {experiment.name!r} has "
+                + (f"{what} {twice[0]!r} twice" if twice else f"no {what}"),
+                repair=f"give it one {what} or more, each once",
             )
-        sets = [asked.name for asked in experiment.measure]
-        unknown = [name for name in arm.sets if name not in sets]
-        if unknown:
-            raise UnknownName(f"task set of arm {arm.name!r}", unknown[0], sets)
-    for one, other in experiment.compare:
-        for name in (one, other):
-            if name not in names:
-                raise UnknownName("arm of a comparison", name, names)
-    if experiment.baseline and experiment.baseline not in names:
-        raise UnknownName("baseline", experiment.baseline, names)
+    for arm in experiment.arms:
+        _check_arm(experiment, arm, sets)
+    for name in (*chain.from_iterable(experiment.compare), experiment.baseline or names[0]):
+        if name not in names:
+            raise UnknownName("arm of a comparison, or baseline,", name, names)
+
+
+def _check_arm(experiment: Experiment, arm: ArmSpec, sets: Sequence[str]) -> None:
+    kind = fitting(arm)
+    reaches = [] if kind is Expert else [found for one in _own(kind) for found in forbidden(one)]
+    if kind.knows_key and kind is not Expert:
+        reaches = ["it says that it knows the key, which only the environment's expert may"]
+    if reaches:
+        raise Leak(
+            f"arm {arm.name!r} may reach the answer key: {'; '.join(reaches[:3])}",
+            repair="take that out of its module; it learns from what it is told",
+        )
+    if arm.model not in experiment.models and (arm.model or needs_model(arm)):
+        raise UnknownName(f"model of arm {arm.name!r}", arm.model, experiment.models)
+    if kind.learns and experiment.learn is None:
+        raise UserError(
+            f"arm {arm.name!r} learns, and there is nothing to learn from",
+            repair="set Experiment.learn",
+        )
+    unknown = [name for name in arm.sets if name not in sets]
+    if unknown:
+        raise UnknownName(f"task set of arm {arm.name!r}", unknown[0], sets)
+
+
+def _own(kind: type[Arm]) -> list[ModuleType]:
+    """The modules that an arm's class and its ancestors are written in."""
+    classes = [one for one in kind.__mro__ if issubclass(one, Arm)]
+    return list({one.__module__: sys.modules[one.__module__] for one in classes}.values())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,15 @@ from filelock import FileLock, Timeout
 
 from agent.settings import Settings
 from agent.worlds import open_env
+from bench.arms.registry import kind_of
 from bench.lab.audit import contaminated, suspicious
-from bench.lab.conduct import Conductor, Done, Limits, Watch
+from bench.lab.conduct import Conductor, Done, Limits, Watch, common
 from bench.lab.demonstrations import starting
-from bench.lab.manifest import check_same, manifest
+from bench.lab.manifest import check_same, grown, manifest
 from bench.lab.onray import pool_of
-from bench.lab.plan import Plan, planned
-from bench.lab.table import Table, packed, unpacked
-from bench.lab.types import FOLDER, Cell, Experiment, Row
+from bench.lab.plan import Plan, check, planned, seeds_of
+from bench.lab.table import FILE, Table, packed, unpacked
+from bench.lab.types import FOLDER, Cell, Experiment, Row, keyless
 from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen
 
@@ -62,95 +64,148 @@ def conduct(
     Raises `UserError` for what does not fit together, `Leak` for mixed-up splits, and what stopped
     it otherwise (a model that can't be reached, a full disk); rows that came before are kept.
     """
+    check(experiment)
     folder = folder_of(settings, experiment.name)
-    table = Table(folder)
-    lock = FileLock(folder / "playing.lock", timeout=0)
-    envs = opened(experiment, settings)
-    try:
-        lock.acquire()
-        plan = planned(experiment, envs)
-        now = manifest(experiment, settings, plan.tasks, command=call.command)
-        now["cells"] = len(plan.cells)
-        known = table.experiment()
+    with ExitStack() as stack:
+        known = _known(folder)
+        whole = grown(known, experiment)
+        asked = _narrowed(experiment, call).model_copy(update={"seeds": whole.seeds})
+        envs = _opened(asked, settings, stack)
+        plan = planned(asked, envs)
+        now = manifest(keyless(asked), common(settings), plan.tasks, command=call.command)
+        now["cells"] = len(plan.cells) if asked == whole else None
+        table = stack.enter_context(closing(Table(folder)))
+        stack.enter_context(_alone(folder, experiment.name))
         changed = check_same(table.sessions(), now, known=known, experiment=experiment)
         for note in (*plan.notes, *changed):
             told(note)
-        table.begin(experiment, now)
+        table.begin(keyless(whole), now)
         given = _given(plan, table, envs, told)
-        pool = pool_of(call.backend, call.workers, address=call.address)
-        try:
-            conductor = Conductor(
-                plan,
-                table,
-                pool,
-                settings=settings,
-                session=now["id"],
-                limits=call.limits,
-                starting=given,
-                wanted=_wanted(experiment, call),
-            )
-            done = conductor.run(watch)
-        finally:
-            pool.close()
+        pool = stack.enter_context(closing(pool_of(call.backend, call.workers, call.address)))
+        conductor = Conductor(
+            plan,
+            table,
+            pool,
+            settings=settings,
+            session=now["id"],
+            limits=call.limits,
+            starting=given,
+            wanted=_wanted(experiment, plan),
+        )
+        done = conductor.run(watch)
         table.flag("", *contaminated(table), *suspicious(table))
         return done
-    except Timeout as error:
-        raise UserError(
-            f"experiment {experiment.name!r} is being played by another process",
-            repair="wait for it, or give this one another name",
-        ) from error
-    finally:
-        lock.release()
-        table.close()
-        for env in envs.values():
-            env.close()
 
 
-def again(name: str, cell: str, settings: Settings) -> tuple[Row, Row]:
-    """Plays one cell anew, alone; its row in the table, and the row that came now."""
-    table = Table(folder_of(settings, name), write=False)
-    experiment = table.experiment()
-    if experiment is None:
-        raise UnknownName("experiment", name, ())
-    envs = opened(experiment, settings)
-    pool = pool_of("processes", 1)
-    try:
-        plan = planned(experiment, envs)
+def again(experiment: Experiment, cell: str, settings: Settings) -> tuple[Row, Row]:
+    """Plays one cell anew, alone; its row in the table, and the row that came now.
+
+    Raises `UserError` where the table has no such cell, and what `conduct` raises.
+    """
+    with ExitStack() as stack:
+        table = stack.enter_context(
+            closing(Table(folder_of(settings, experiment.name), write=False))
+        )
         known = table.row(cell)
-        wanted = next(one for one in plan.cells if one.id == cell)
-        given = {arm: unpacked(body) for arm, body in _first_states(plan, table).items()}
+        whole = grown(table.experiment(), experiment)
+        within = Call(arms=(known.arm,), sets=(known.set,) if known.phase == "measure" else ())
+        asked = _narrowed(whole, within)
+        plan = planned(asked, _opened(asked, settings, stack))
+        wanted = next((one for one in plan.cells if one.id == cell), None)
+        if wanted is None:
+            raise UserError(
+                f"cell {cell} of arm {known.arm!r} is no part of the experiment any more",
+                repair="go back to the tasks and checkpoints that it was played with",
+            )
+        pool = stack.enter_context(closing(pool_of("processes", 1)))
+        first = _first_states(plan, table)
         conductor = Conductor(
-            plan, table, pool, settings=settings, session=known.session, starting=given
+            plan,
+            table,
+            pool,
+            settings=settings,
+            session=known.session,
+            starting={arm: unpacked(body) for arm, body in first.items()},
         )
         return known, pool.submit(conductor.order(wanted)).result().row
+
+
+def _known(folder: Path) -> Experiment | None:
+    """The experiment of the table in `folder`, if there is one."""
+    if not (folder / FILE).exists():
+        return None
+    with closing(Table(folder, write=False)) as table:
+        return table.experiment()
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """One process at a time plays an experiment."""
+    lock = FileLock(folder / "playing.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UserError(
+            f"experiment {name!r} is being played by another process",
+            repair="wait for it, or give this one another name",
+        ) from error
+    try:
+        yield
     finally:
-        pool.close()
-        table.close()
-        for env in envs.values():
-            env.close()
+        lock.release()
 
 
 def opened(experiment: Experiment, settings: Settings) -> dict[str, Env]:
-    """The environments of an experiment, by name."""
-    learn: Sequence[Any] = [experiment.learn] if experiment.learn else []
-    names = dict.fromkeys(asked.env for asked in (*experiment.measure, *learn))
+    """The environments of an experiment, by name; the caller closes them."""
+    learns = [asked for asked in (experiment.learn,) if asked is not None]
+    names = dict.fromkeys(asked.env for asked in (*experiment.measure, *learns))
     return {name: open_env(name, settings) for name in names}
 
 
-def _wanted(experiment: Experiment, call: Call) -> Callable[[Cell], bool]:
+def _opened(experiment: Experiment, settings: Settings, stack: ExitStack) -> dict[str, Env]:
+    envs = opened(experiment, settings)
+    for env in envs.values():
+        stack.callback(env.close)
+    return envs
+
+
+def _narrowed(experiment: Experiment, call: Call) -> Experiment:
+    """Of an experiment what is called for, so that nothing else has to be there: neither the
+    models of other arms nor the games of other task sets. Raises `UnknownName`.
+    """
     arms = [arm.name for arm in experiment.arms]
     sets = [asked.name for asked in experiment.measure]
     for what, asked, known in (("arm", call.arms, arms), ("task set", call.sets, sets)):
         for name in asked:
             if name not in known:
                 raise UnknownName(what, name, known)
+    if not call.arms and not call.sets:
+        return experiment
+    within = call.sets or tuple(sets)
+    chosen = tuple(
+        arm.model_copy(update={"sets": tuple(name for name in arm.sets if name in within)})
+        for arm in experiment.arms
+        if arm.name in (call.arms or arms) and (not arm.sets or set(arm.sets) & set(within))
+    )
+    if not chosen:
+        raise UserError(
+            f"none of these arms plays {', '.join(within)}", repair="name other arms or task sets"
+        )
+    return experiment.model_copy(
+        update={
+            "arms": chosen,
+            "measure": tuple(asked for asked in experiment.measure if asked.name in within),
+            "learn": experiment.learn if any(kind_of(arm).learns for arm in chosen) else None,
+            "compare": (),
+            "baseline": "",
+        }
+    )
 
-    def wanted(cell: Cell) -> bool:
-        within = f"{cell.task.env}/{cell.task.split}"
-        in_sets = not call.sets or cell.phase == "learn" or within in call.sets
-        return in_sets and (not call.arms or cell.arm in call.arms)
 
-    return wanted
+def _wanted(experiment: Experiment, plan: Plan) -> Callable[[Cell], bool]:
+    """The seeds that are asked for; an arm without chance has one, which it keeps."""
+    steady = {arm.name for arm in experiment.arms if len(seeds_of(plan.experiment, arm)) < 2}
+    return lambda cell: cell.seed in experiment.seeds or cell.arm in steady
 
 
 def _given(
@@ -159,21 +214,21 @@ def _given(
     """What arms keep before the first cell: examples for those that are given any."""
     given: dict[str, dict[str, Any]] = {}
     known = _first_states(plan, table)
-    made: dict[bool, dict[str, Any]] = {}
-    for arm in plan.experiment.arms:
-        if arm.kind != WORKED:
+    made: dict[tuple[bool, bytes], dict[str, Any]] = {}
+    for stream in plan.streams:
+        arm = stream.arm
+        if arm.kind != WORKED or arm.name in given:
             continue
-        if arm.name in known:
-            given[arm.name] = unpacked(known[arm.name])
-            continue
-        think = bool(arm.options.get("think", True))
-        if think not in made:
+        think, before = bool(arm.options.get("think", True)), known.get(arm.name, b"")
+        kept = unpacked(before) if before else None
+        if (think, before) not in made:
             tokens = plan.experiment.note_tokens
-            made[think] = starting(envs, plan.tasks, think=think, tokens=tokens, told=told)
-        given[arm.name] = made[think]
-        for stream in plan.streams:
-            if stream.arm.name == arm.name:
-                table.keep(arm.name, stream.seed, 0, packed(made[think]))
+            made[think, before] = starting(
+                envs, plan.tasks, think=think, tokens=tokens, known=kept, told=told
+            )
+        given[arm.name] = made[think, before]
+        if given[arm.name] != kept:
+            table.keep(arm.name, stream.seed, 0, packed(given[arm.name]))
     return given
 
 

@@ -167,6 +167,15 @@ class Table:
         )
         return found[0][0] if found else None
 
+    def given(self) -> set[str]:
+        """Texts of the examples that arms were given before they began."""
+        first = self._all("SELECT DISTINCT body FROM states WHERE learned = 0")
+        kept = [unpacked(body).get("examples") for (body,) in first]
+        found = [
+            some for examples in kept if isinstance(examples, dict) for some in examples.values()
+        ]
+        return {one["text"] for some in found for one in some}
+
     def rows(self, *, arm: str = "", phase: str = "") -> list[Row]:
         """All rows, in a fixed order."""
         query = "SELECT * FROM rows WHERE (? IN ('', arm)) AND (? IN ('', phase))"

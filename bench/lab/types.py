@@ -41,12 +41,12 @@ class ArmSpec(Frozen):
     name: str
     """What it is called in tables; unique in the experiment."""
     kind: str
-    """Which arm of `bench/arms/registry.py`."""
+    """Which arm of `bench/arms/registry.py`, or one of your own: `package.module:Class`."""
     model: str = ""
     """Label of the model that it uses, a key of `Experiment.models`; empty where none is called."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The arm's own options, checked by it."""
-    n: int | None = None
+    n: int | None = Field(default=None, ge=1)
     """Fewer tasks of each set than the others, for arms that are slow."""
     sets: tuple[str, ...] = ()
     """Names of the task sets that it plays; empty: all."""
@@ -69,10 +69,14 @@ class Experiment(Frozen):
     """Tasks to be measured on."""
     arms: tuple[ArmSpec, ...]
     """The arms."""
+    order: Literal["shuffled", "types"] = "shuffled"
+    """How train tasks follow each other: mixed, or one type after the other, as transfer and
+    forgetting are measured. Both go by the seed alone, the same for all arms."""
     seeds: tuple[int, ...] = (0,)
     """Vary the order of train tasks and all sampling. Arms without chance play the first alone."""
     checkpoints: tuple[int, ...] = ()
-    """After how many train tasks learning arms are measured; empty: after all of them."""
+    """After how many train tasks learning arms are measured; empty: after all of them, and with
+    `order = "types"` before the first and after each type."""
     note_tokens: int = 256
     """Prompt budget of what an arm brings into a prompt (estimated tokens); the same for all."""
     steps: int | None = None
@@ -81,6 +85,15 @@ class Experiment(Frozen):
     """Planned comparisons (arm, against arm); others are looked at afterwards, and marked so."""
     baseline: str = ""
     """Arm that all others are held against in the report."""
+
+
+def keyless(experiment: Experiment) -> Experiment:
+    """It as it may be written down: without the keys of its models' servers."""
+    models = {
+        label: model.model_copy(update={"api_key": ""})
+        for label, model in experiment.models.items()
+    }
+    return experiment.model_copy(update={"models": models})
 
 
 class Cell(Frozen):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import closing
 from pathlib import Path
 
 from agent.intervals import wilson
-from bench.lab.table import Table, lines
+from bench.lab.table import FILE, Table, lines
 from bench.report.page import index, page
-from envs.errors import StoreError
+from envs.errors import StoreError, UserError
 
 GUARDS = (
     "no task meets what an attempt at it left behind (by key and lineage)",
@@ -30,7 +31,10 @@ def write_pages(folder: Path, place: Path) -> Path:
     try:
         experiment, rows = table.experiment(), table.rows()
         if experiment is None:
-            raise StoreError(f"{folder} holds a table without experiment", repair="remove it")
+            raise UserError(
+                f"experiment {folder.name!r} was ended before it began",
+                repair=f"run it: journeyman bench {folder.name}",
+            )
         found = [f"{text} ({cell})" if cell else text for cell, text in table.flags()]
         sessions = table.sessions()
         html = page(
@@ -59,14 +63,11 @@ def write_pages(folder: Path, place: Path) -> Path:
 def write_index(root: Path, place: Path) -> Path:
     """The project's page over all experiments in `root`."""
     found = []
-    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
-        table = Table(folder, write=False)
-        try:
+    for name in played(root):
+        with closing(Table(root / name, write=False)) as table:
             experiment = table.experiment()
             if experiment is not None:
                 found.append((experiment, table.rows()))
-        finally:
-            table.close()
     try:
         place.mkdir(parents=True, exist_ok=True)
         target = place / "index.html"
@@ -74,6 +75,16 @@ def write_index(root: Path, place: Path) -> Path:
     except OSError as error:
         raise _unwritable(place, error) from error
     return target
+
+
+def played(root: Path) -> list[str]:
+    """Names of the experiments in `root`, without those that were ended before they began."""
+    found = []
+    for path in sorted(root.glob(f"*/{FILE}")):
+        with closing(Table(path.parent, write=False)) as table:
+            if table.experiment() is not None:
+                found.append(path.parent.name)
+    return found
 
 
 def summary(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,16 +64,17 @@ def bench(
         else:
             table("experiments", ("name", "what is asked", "arms"), rows)
         return
+    experiment = named(name)
     if cell:
-        known, now = again(name, cell, settings)
+        known, now = again(experiment, cell, settings)
         alike = same(known, now)
         if as_json:
             say_json({"same": alike, "known": known.model_dump(), "now": now.model_dump()})
         else:
             out.print(f"{cell}: {'the same row' if alike else '[red]another row[/red]'}")
         raise typer.Exit(0 if alike else 1)
-    experiment = named(name)
-    chosen = experiment.model_copy(update={"seeds": _numbers(seeds) or experiment.seeds})
+    options = {"arms": arms, "sets": sets, "seeds": seeds}
+    given = [f"--{key} {shlex.quote(value)}" for key, value in options.items() if value]
     call = Call(
         arms=_words(arms),
         sets=_words(sets),
@@ -80,14 +82,19 @@ def bench(
         backend=backend,
         address=address,
         limits=Limits(seconds=seconds, tokens=tokens, cost=cost, cells=cells),
-        command=f"journeyman bench {name}",
+        command=" ".join(["journeyman bench", shlex.quote(name), *given]),
     )
-    with _Shown(workers, as_json=as_json) as shown:
-        done = conduct(
-            chosen, settings, call, watch=shown.row, told=lambda text: err.print(safe(text))
-        )
-    folder = folder_of(settings, experiment.name)
+    chosen = experiment.model_copy(update={"seeds": _numbers(seeds) or experiment.seeds})
+    try:
+        with _Shown(as_json=as_json) as shown:
+            done = conduct(
+                chosen, settings, call, watch=shown.row, told=lambda text: err.print(safe(text))
+            )
+    except KeyboardInterrupt:
+        err.print(f"interrupted; all rows are kept, and `{safe(call.command)}` goes on")
+        raise typer.Exit(130) from None
     if as_json:
+        folder = folder_of(settings, experiment.name)
         say_json({**done.model_dump(), "folder": str(folder)})
         return
     out.print(f"{done.played} cells played, {done.left} left ({done.why})")
@@ -103,12 +110,12 @@ def report(
     _installed()
     from bench.lab.session import folder_of
     from bench.lab.types import FOLDER
-    from bench.lab.view import summary, write_index, write_pages
+    from bench.lab.view import played, summary, write_index, write_pages
 
     settings = load()
     place = folder or settings.home / "reports"
     root = settings.home / FOLDER
-    names = [name] if name else sorted(p.name for p in root.glob("*") if p.is_dir())
+    names = [name] if name else played(root)
     if not names:
         raise UserError("there are no experiments", repair="run one: journeyman bench small")
     written = [write_pages(folder_of(settings, one), place) for one in names]
@@ -126,9 +133,8 @@ def report(
 class _Shown:
     """Progress with the time left and each arm's rate so far."""
 
-    def __init__(self, workers: int, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
-        self._workers = max(1, workers)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=err)
         self._task: TaskID | None = None
@@ -170,6 +176,8 @@ class _Shown:
 
 
 def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
 
