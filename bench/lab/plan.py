@@ -6,17 +6,18 @@ import random
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from itertools import chain
 from types import ModuleType
 
 from bench.arms.expert import Expert
-from bench.arms.registry import fitting, kind_of, needs_model
+from bench.arms.registry import kind_of, needs_model
 from bench.arms.types import Arm
 from bench.lab.acting import Leak
 from bench.lab.guards import check_splits, refuse
 from bench.lab.sealed import forbidden
 from bench.lab.types import ArmSpec, Cell, Experiment, Phase, Tasks
-from envs.errors import UnknownName, UserError
+from envs.errors import UnknownName, UserError, one_line
 from envs.types import Env, Frozen, Task
 
 NAME = re.compile(r"\w[\w .+-]{0,99}")
@@ -165,7 +166,15 @@ def check(experiment: Experiment) -> None:
 
 
 def _check_arm(experiment: Experiment, arm: ArmSpec, sets: Sequence[str]) -> None:
-    kind = fitting(arm)
+    kind = kind_of(arm)
+    try:
+        signature(kind).bind(None, **arm.options)
+    except TypeError as error:
+        takes = ", ".join(list(signature(kind).parameters)[1:]) or "none"
+        raise UserError(
+            f"arm {arm.name!r}: options {arm.options!r} don't fit: {one_line(str(error))}",
+            repair=f"{arm.kind!r} takes {takes}",
+        ) from error
     reaches = [] if kind is Expert else [found for one in _own(kind) for found in forbidden(one)]
     if kind.knows_key and kind is not Expert:
         reaches = ["it says that it knows the key, which only the environment's expert may"]

@@ -6,7 +6,7 @@ import shlex
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -67,12 +67,7 @@ def bench(
     experiment = named(name)
     if cell:
         known, now = again(experiment, cell, settings)
-        alike = same(known, now)
-        if as_json:
-            say_json({"same": alike, "known": known.model_dump(), "now": now.model_dump()})
-        else:
-            out.print(f"{cell}: {'the same row' if alike else '[red]another row[/red]'}")
-        raise typer.Exit(0 if alike else 1)
+        _compare(known, now, alike=same(known, now), as_json=as_json)
     options = {"arms": arms, "sets": sets, "seeds": seeds}
     given = [f"--{key} {shlex.quote(value)}" for key, value in options.items() if value]
     call = Call(
@@ -99,6 +94,15 @@ def bench(
         return
     out.print(f"{done.played} cells played, {done.left} left ({done.why})")
     report(experiment.name)
+
+
+def _compare(known: Any, now: Any, *, alike: bool, as_json: bool) -> NoReturn:
+    if as_json:
+        say_json({"same": alike, "known": known.model_dump(), "now": now.model_dump()})
+    else:
+        told = "the same row" if alike else "[red]another row[/red]"
+        out.print(f"{known.cell}: {told}")
+    raise typer.Exit(0 if alike else 1)
 
 
 def report(
