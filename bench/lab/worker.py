@@ -164,8 +164,10 @@ class Worker:
                 arm = self._arm(order, crew.model)
             notes = await self._notes(order, arm, who)
             with acting_as(who):
-                ready, stage = (arm.gather if learning else arm.crew)(crew), arm.env(env)
-            if not arm.knows_key:
+                ready = (arm.gather if learning else arm.crew)(crew)
+            if arm.knows_key:
+                stage = arm.env(env)
+            else:
                 ready, stage = watched(ready, who), sealed(env)
             spec = _spec(order, arm, notes)
             trajectory = await run(ready, stage, spec, run_id=order.cell.id)
