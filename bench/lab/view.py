@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.intervals import wilson
 from bench.lab.table import FILE, Table, lines
+from bench.report.markdown import told
 from bench.report.page import index, page
 from envs.errors import StoreError, UserError
 
@@ -23,7 +24,7 @@ COLUMNS = ("arm", "tasks", "solved", "rate, 95% interval", "steps", "model s/ste
 
 
 def write_pages(folder: Path, place: Path) -> Path:
-    """The page of the experiment in `folder`, and its rows as JSON lines, into `place`.
+    """The page of the experiment in `folder`, as Markdown too, and its rows, into `place`.
 
     Raises `UserError` where there is no experiment, `StoreError` where nothing can be written.
     """
@@ -51,6 +52,8 @@ def write_pages(folder: Path, place: Path) -> Path:
         try:
             place.mkdir(parents=True, exist_ok=True)
             target.write_text(html, "utf-8")
+            markdown = told(experiment, rows, sessions)
+            (place / f"{experiment.name}.md").write_text(markdown, "utf-8")
             packed = gzip.compress("\n".join([*lines(rows), ""]).encode(), mtime=0)
             (place / f"{experiment.name}.rows.jsonl.gz").write_bytes(packed)
         except OSError as error:
@@ -91,10 +94,10 @@ def summary(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and lines of a table for the terminal."""
     table = Table(folder, write=False)
     try:
-        told = []
+        sums = []
         for one in table.totals():
             low, high = wilson(one.won, one.n)
-            told.append(
+            sums.append(
                 (
                     one.arm,
                     one.set,
@@ -105,7 +108,7 @@ def summary(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
                     f"{(one.prompt_tokens + one.completion_tokens) / one.n:,.0f}",
                 )
             )
-        return COLUMNS, told
+        return COLUMNS, sums
     finally:
         table.close()
 

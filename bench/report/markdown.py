@@ -1,0 +1,97 @@
+"""An experiment as a page of Markdown, for readers of the repository: the answer, and one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.lab.types import Experiment, Row
+from bench.report.headline import sentences
+from bench.report.results import Results
+from bench.stats.rates import rate
+
+HEAD = (
+    "arm", "tasks", "solved", "95 % (Wilson)", "95 % (by room)", "steps", "model s a step",
+    "tokens a task", "why not",
+)  # fmt: skip
+
+
+def told(experiment: Experiment, rows: Sequence[Row], sessions: Sequence[Mapping[str, Any]]) -> str:
+    """The page. Every figure is worked out from `rows`."""
+    results = Results(experiment, tuple(rows))
+    planned = sessions[-1].get("cells") if sessions else None
+    parts = [f"# {experiment.title}", experiment.note]
+    if planned and planned > len(rows):
+        parts.append(f"**{len(rows)} of {planned} cells are played so far; this may change.**")
+    parts.append("\n".join(f"- {_safe(line)}" for line in sentences(results)))
+    parts.append("\n".join([_line(HEAD), _line(["---"] * len(HEAD)), *_lines(results)]))
+    parts.append(
+        "By room: whole rooms are resampled, since tasks of one room resemble each other; with "
+        "fewer than five rooms there is none. Why not: kinds of failure, told from the transcripts "
+        "by rules (`bench/lab/failures.py`). Arms that begin again after a failure (oracle "
+        "retries) do not compare with the others."
+    )
+    parts.append(_played(sessions, experiment.name))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _lines(results: Results) -> list[str]:
+    lines = []
+    for arm in results.arms:
+        for within in results.sets:
+            rows = results.of(arm, within=within)
+            if rows:
+                lines.append(_line(_cells(results, arm, within, rows)))
+    return lines
+
+
+def _cells(results: Results, arm: str, within: str, rows: Sequence[Row]) -> list[str]:
+    found = rate(rows)
+    steps = sum(row.steps for row in rows)
+    tokens = sum(row.prompt_tokens + row.completion_tokens for row in rows)
+    seconds = sum(row.model_s for row in rows)
+    why = Counter(row.failure for row in rows if row.failure)
+    few = found.clustered is None or found.few_clusters
+    return [
+        _safe(arm) + (" (retries)" if arm in results.again else ""),
+        within,
+        f"{found.won} of {found.total}",
+        _span((found.low, found.high)),
+        "–" if few or found.clustered is None else _span(found.clustered),
+        f"{steps / len(rows):.1f}",
+        f"{seconds / steps:.2f}" if steps and seconds else "–",
+        f"{tokens / len(rows):,.0f}" if tokens else "–",
+        ", ".join(f"{kind} {number}" for kind, number in why.most_common()) or "–",
+    ]
+
+
+def _played(sessions: Sequence[Mapping[str, Any]], name: str) -> str:
+    if not sessions:
+        return ""
+    last = sessions[-1]
+    machine = last["machine"]
+    models = "; ".join(
+        f"{label}: {model['name']}"
+        + (f", SHA-256 {model['sha256'][:12]}…" if model["sha256"] else "")
+        for label, model in last["models"].items()
+    )
+    return (
+        f"Played from {sessions[0]['began'][:10]} to {last['began'][:10]}, in {len(sessions)} "
+        f"calls, on {machine['cores']} cores ({machine['processor']}, {machine['memory_gib']} "
+        f"GiB). {_safe(models)}. Again, or further: `journeyman bench {name}`."
+        f" Beside this file: `{name}.html` with charts, failures and transcripts, and all rows "
+        f"as `{name}.rows.jsonl.gz`."
+    )
+
+
+def _span(ends: tuple[float, float]) -> str:
+    return f"{ends[0]:.0%} to {ends[1]:.0%}"
+
+
+def _safe(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
