@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.chance import RandomChoice
 from agent.kit import Kit, Strategy
 from agent.runner import Crew
 from agent.state import State
@@ -30,6 +29,19 @@ class First(Strategy):
         return {"action": {"text": text}, "thought": "", "said": [text]}
 
 
+class Seeks(Strategy):
+    """Opens drawers by chance, and gives what was asked for when it has found it."""
+
+    async def choose(self, state: State, kit: Kit) -> State:
+        choices = state.get("seen", {}).get("admissible") or ("look",)
+        thing = kit.task.goal.removeprefix("Bring me the ").removesuffix(".")
+        done = {step["action"] for step in state.get("steps", ())}
+        wanted = [text for text in (f"give {thing}", f"take {thing}") if text in choices]
+        left = [text for text in choices if text.startswith("open") and text not in done]
+        text = wanted[0] if wanted else kit.rng.choice(left or list(choices))
+        return {"action": {"text": text}, "thought": "", "said": [text]}
+
+
 class Still(Arm):
     """Greedy."""
 
@@ -41,7 +53,7 @@ class Wanders(Arm):
     chance = True
 
     def crew(self, crew: Crew) -> Crew:
-        return replace(crew, strategy=RandomChoice())
+        return replace(crew, strategy=Seeks())
 
 
 class Learns(Wanders):
@@ -80,10 +92,10 @@ class Learns(Wanders):
 
 
 class Blooms(Learns):
-    """Stands still at first; wanders once it has learned."""
+    """Stands still at first; seeks once it has learned."""
 
     def crew(self, crew: Crew) -> Crew:
-        return replace(crew, strategy=RandomChoice() if self._kept else First())
+        return replace(crew, strategy=Seeks() if self._kept else First())
 
 
 class Memory(Journeyman):
@@ -96,7 +108,7 @@ class Memory(Journeyman):
         crew = super().crew(crew)
         memory = crew.settings.memory.model_copy(update={"floor": -1.0})
         settings = crew.settings.model_copy(update={"memory": memory})
-        return replace(crew, strategy=RandomChoice(), settings=settings)
+        return replace(crew, strategy=Seeks(), settings=settings)
 
 
 class AnyMemory(Memory, RandomMemory):
@@ -141,7 +153,7 @@ class Asks(Strategy):
         live = getattr(kit.player, "_li" + "ve")
         with suppress(Exception):
             getattr(live(), "sco" + "re")()
-        return await RandomChoice().choose(state, kit)
+        return await Seeks().choose(state, kit)
 
 
 class KeepsEnv(Wanders):
