@@ -27,7 +27,7 @@ class ForgetItem(Frozen):
     lesson: Lesson
     """As it stood when the plan was made; one that is gone as it stood last."""
     what: Literal["remove", "detach", "gone"]
-    """`detach`: it stays, without that source; `gone`: nothing is left to do but to purge it."""
+    """`detach`: it stays, without that source; `gone`: that is done, and can be purged."""
     why: str
     """How it goes back there, in words."""
 
@@ -55,6 +55,11 @@ class _Known:
         self.stands = bool(states) and states[-1] is not None
         last = next((state for state in reversed(states) if state is not None), None)
         self.lesson = rows.lesson_of(last) if last else None
+
+    def past(self) -> list[Lesson]:
+        """As it stood at any time."""
+        states = (state for c in self.changes for state in (c.before, c.after) if state)
+        return [rows.lesson_of(state) for state in states]
 
     def last(self) -> Lesson:
         """As it stands, or stood last. Raises `UnknownName` where it never did."""
@@ -164,6 +169,9 @@ def _direct(life: _Known, kind: str, source: str) -> ForgetItem | None:
             what=what,
             why=f"{_learned(kind, source, 'was learned again')}; its words come from elsewhere",
         )
+    if any(_from(lesson, place, kind, source) for old in life.past() for place in sources_of(old)):
+        why = f"{_learned(kind, source, 'was learned again')}; that was taken off"
+        return ForgetItem(lesson=lesson, what="gone", why=why)
     return None
 
 
@@ -223,6 +231,7 @@ def _replaced(state: dict[str, Any] | None) -> Sequence[str]:
 
 
 def _gone(life: _Known, why: str) -> ForgetItem:
+    """It goes whole, or went."""
     what = "remove" if life.stands else "gone"
     return ForgetItem(lesson=life.last(), what=what, why=why)
 

@@ -81,6 +81,10 @@ class VectorIndex(Protocol):
         """Removes everything, mark included."""
         ...
 
+    def sweep(self) -> int:
+        """Deletes what ended processes left; returns how many others have an index of their own."""
+        ...
+
     def close(self) -> None:
         """Frees what it holds; may be called twice."""
         ...
@@ -134,6 +138,10 @@ class ListIndex:
             self._vectors.clear()
             self._matrix = None
             self.mark(origin="", generation=0)
+
+    def sweep(self) -> int:
+        """See `VectorIndex`; it lives in this process alone."""
+        return 0
 
     def close(self) -> None:
         """See `VectorIndex`."""
@@ -217,6 +225,22 @@ class Index:
             self._stamp = {"folder": f"chroma-{secrets.token_hex(4)}"}
             self._open(slot)
             self._write(origin="", generation=0)
+
+    def sweep(self) -> int:
+        """See `VectorIndex`."""
+        others = 0
+        with self._lock, self._mended():
+            for lock in sorted(self.path.glob("slot-*.lock")):
+                slot = lock.with_suffix("")
+                if slot == self._slot:
+                    continue
+                held = os.open(lock, os.O_RDWR)
+                free = _locked(held)
+                if free:
+                    shutil.rmtree(slot, ignore_errors=True)
+                os.close(held)
+                others += not free
+        return others
 
     def close(self) -> None:
         """Closes Chroma and gives the slot back; may be called twice.

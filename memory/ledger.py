@@ -353,6 +353,11 @@ class Ledger:
                 if self._db.in_transaction:
                     self._db.rollback()
 
+    def compact(self) -> bool:
+        """Leaves no byte of what was deleted; False: another process keeps its log from that."""
+        with self._lock, schema.answering(self.path):
+            return schema.compact(self._db)
+
     def ask(self, query: str, *values: object) -> list[Any]:
         """Rows that answer a query, for the other files of this room."""
         with self._lock, schema.answering(self.path):

@@ -196,9 +196,7 @@ def write(db: Connection, change: Change, *, run: str = "") -> None:
 
 def _materialise(db: Connection, change: Change) -> None:
     """Brings the lesson's row in line; a removed one keeps a bare row, so an index hears of it."""
-    generation = db.execute(
-        "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value"
-    ).fetchone()[0]
+    generation = next_generation(db)
     if change.after is None:
         db.execute(
             "UPDATE lessons SET kind = NULL, status = NULL, env = NULL, task_type = NULL, "
@@ -228,6 +226,12 @@ def _materialise(db: Connection, change: Change) -> None:
             json.dumps(change.after),
         ),
     )
+
+
+def next_generation(db: Connection) -> int:
+    """Counts up, so that everybody who keeps a copy hears of it."""
+    query = "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value"
+    return int(db.execute(query).fetchone()[0])
 
 
 def first_of(error: ValidationError) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from envs.errors import StoreError
@@ -72,6 +72,8 @@ CREATE TRIGGER changes_stay BEFORE UPDATE ON changes
 CREATE TRIGGER changes_last BEFORE DELETE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes are append-only'); END;
 """
+_CHECKPOINTS = {"checkpoints": ("checkpoint", "metadata"), "writes": ("value",)}
+"""Tables of LangGraph's SQLite saver, and their columns with what a run has seen."""
 _ELSEWHERE = "choose a folder that can be written with JOURNEYMAN_HOME or --home"
 _REPAIRS = (
     ("not a database", "move it away (a new ledger is begun) or restore a backup of it"),
@@ -115,6 +117,56 @@ def answering(path: Path) -> Iterator[None]:
         said = str(error).rstrip(".")
         repair = next((mend for word, mend in _REPAIRS if word in said), _ELSEWHERE)
         raise StoreError(f"ledger {path}: {said}", repair=repair) from error
+
+
+@contextmanager
+def unlocked(db: Connection) -> Iterator[None]:
+    """Lifts what keeps trajectories and changes as they are, inside a transaction: to purge."""
+    triggers = [line for line in _statements() if line.startswith("CREATE TRIGGER")]
+    for trigger in triggers:
+        db.execute(f"DROP TRIGGER {trigger.split()[2]}")
+    yield
+    for trigger in triggers:
+        db.execute(trigger)
+
+
+def compact(db: Connection) -> bool:
+    """Writes the file anew, so that no byte of what was deleted is left in it or in its log.
+
+    False: another process reads an older state, and its log could not be emptied.
+    """
+    db.execute("VACUUM")
+    return db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+
+
+def threads_with(path: Path, words: Sequence[str]) -> list[str]:
+    """Runs whose checkpoints in the file at `path` hold one of these texts."""
+    if not path.is_file():
+        return []
+    with answering(path), closing(sqlite3.connect(path, timeout=WAIT)) as db:
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        found: set[str] = set()
+        for table, columns in _CHECKPOINTS.items():
+            for column in columns if table in tables else ():
+                query = f"SELECT DISTINCT thread_id FROM {table} WHERE instr({column}, ?)"  # noqa: S608
+                for word in words:
+                    blob = word.encode("utf-8", "surrogatepass")
+                    found.update(row[0] for row in db.execute(query, (blob,)))
+    return sorted(found)
+
+
+def drop_threads(path: Path, runs: Sequence[str]) -> bool:
+    """Deletes checkpoints of these runs and what is left of others that ended (see `compact`)."""
+    if not path.is_file():
+        return True
+    with answering(path), closing(sqlite3.connect(path, timeout=WAIT)) as db:
+        db.execute("PRAGMA secure_delete = ON")
+        tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master")}
+        for table in _CHECKPOINTS.keys() & tables:
+            query = f"DELETE FROM {table} WHERE thread_id = ?"  # noqa: S608
+            db.executemany(query, [(run,) for run in runs])
+        db.commit()
+        return compact(db)
 
 
 def _version(db: sqlite3.Connection) -> int:

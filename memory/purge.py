@@ -1,0 +1,369 @@
+"""Deleting for good: no byte of a lesson stays in ledger, index, checkpoints and exported files.
+
+What is left is a `purge` change for each lesson: that there was one, when it went, by whom and why.
+Raw runs hold the steps that a lesson was learned from; they go only when that is asked for. In all
+of them the recalled text of a purged lesson is blanked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from envs.errors import Refused
+from envs.types import Frozen
+from memory import portable, rows, schema
+from memory.admission import learned_from
+from memory.clock import iso, new_id
+from memory.forget import ForgetPlan, apply_forget, left, plan_forget, sources_of
+from memory.recall import Memory
+from memory.schema import Connection
+from memory.text import normal
+from memory.types import Change, Lesson, Source, Trajectory
+
+LEAST, LONG = 8, 20
+"""Characters of a text that is looked for in files, and of one by which a run is known to repeat
+it; shorter ones stand everywhere."""
+WEIGHTS = frozenset({".gguf", ".safetensors", ".bin", ".pt", ".onnx"})
+"""Endings of files that hold models; they are not looked into."""
+MANY = 100
+"""Words looked for in one pass over the runs."""
+Scrub = Callable[[Lesson], tuple[Source, ...]]
+
+
+class Purged(Frozen):
+    """What was deleted for good, and what was found that still holds some of it."""
+
+    lessons: tuple[str, ...] = ()
+    """Lessons of which nothing is left but a `purge` change."""
+    detached: tuple[str, ...] = ()
+    """Lessons that stay, and in whose history a source was blanked."""
+    runs: tuple[str, ...] = ()
+    """Runs that were deleted."""
+    checkpoints: tuple[str, ...] = ()
+    """Interrupted runs that had seen a lesson and can't be resumed any more."""
+    exports: tuple[str, ...] = ()
+    """Exported files from which lines were taken."""
+    runs_left: tuple[str, ...] = ()
+    """Runs that still hold what was learned from them."""
+    files_left: tuple[str, ...] = ()
+    """Files of the home folder that still hold a text of a lesson."""
+    open_elsewhere: int = 0
+    """Other processes that still have files open from before: end them, then purge again."""
+
+
+def purge_source(
+    memory: Memory, source: str, *, home: Path | None, actor: str = "user", runs: bool = False
+) -> Purged:
+    """Forgets a source (see `plan_forget`) and deletes what goes back to it. No way back.
+
+    `runs`: with the runs that it was learned from. Raises `Refused` while a run is going on that
+    has seen one of the lessons, and `UnknownName` for a source that nobody knows.
+    """
+    plan = plan_forget(memory.ledger, source)
+    _quiet(memory, [item.lesson for item in plan.items], home)
+    if any(item.what != "gone" for item in plan.items):
+        apply_forget(memory, plan, actor=actor)
+        plan = plan_forget(memory.ledger, source)
+    standing = {id_ for item in plan.items if _stands(memory, id_ := item.lesson.id)}
+    return _purge(
+        memory,
+        [item.lesson.id for item in plan.items if item.lesson.id not in standing],
+        scrub={id_: lambda lesson: left(lesson, plan.kind, source) for id_ in standing},
+        home=home,
+        actor=actor,
+        reason=f"purged with all that goes back to a {plan.kind}",
+        runs=_named(memory, plan) if runs else None,
+    )
+
+
+def purge_lessons(
+    memory: Memory,
+    ids: Sequence[str],
+    *,
+    home: Path | None,
+    reason: str = "purged",
+    actor: str = "user",
+    runs: bool = False,
+) -> Purged:
+    """Deletes these lessons for good, whether they stand or not. No way back.
+
+    Raises as `purge_source` does; lessons that took their place stay.
+    """
+    for id_ in ids:
+        memory.ledger.history(id_)
+    _quiet(memory, [lesson for id_ in ids for lesson in _forms(memory, id_)], home)
+    taken = set() if runs else None
+    return _purge(memory, ids, scrub={}, home=home, actor=actor, reason=reason, runs=taken)
+
+
+def _purge(
+    memory: Memory,
+    ids: Sequence[str],
+    *,
+    scrub: dict[str, Scrub],
+    home: Path | None,
+    actor: str,
+    reason: str,
+    runs: set[str] | None,
+) -> Purged:
+    forms = [lesson for id_ in ids for lesson in _forms(memory, id_)]
+    dropped = _dropped(memory, scrub)
+    origins = {one.trajectory for form in forms for one in sources_of(form)}
+    origins = (origins | {one.trajectory for one in dropped}) - {""}
+    texts = _texts(forms, dropped)
+    memory.ledger.ask("PRAGMA secure_delete = ON")
+    with memory.ledger.writing() as db, schema.unlocked(db):
+        now = memory.ledger.now()
+        for id_ in ids:
+            _delete(db, id_, Change(
+                id=new_id("C", seconds=now), kind="lesson", target=id_, op="purge",
+                reason=reason, actor=actor, time=iso(now),
+            ))  # fmt: skip
+        _delete_rejected(db, {normal(form.text) for form in forms})
+        for id_, rest in scrub.items():
+            _blank_sources(db, id_, rest)
+        _blank_recalled(db, ids)
+        repeating = origins | _repeating(db, {form.text for form in forms})
+        gone = _delete_runs(db, runs | repeating, texts) if runs is not None else ()
+        holding = tuple(sorted(run for run in repeating - set(gone) if _exists(db, run)))
+    held = 0 if memory.ledger.compact() else 1
+    if ids or scrub:
+        memory.rebuild()
+    held += memory.index.sweep()
+    checkpoints: list[str] = []
+    exports: tuple[str, ...] = ()
+    if home is not None:
+        checkpoints = schema.threads_with(home / "checkpoints.db", texts)
+        held += not schema.drop_threads(home / "checkpoints.db", checkpoints)
+        exports = _clean_exports(home, set(ids))
+    return Purged(
+        lessons=tuple(ids),
+        detached=tuple(scrub),
+        runs=gone,
+        checkpoints=tuple(checkpoints),
+        exports=exports,
+        runs_left=holding,
+        files_left=_holding(home, texts) if home is not None else (),
+        open_elsewhere=held,
+    )
+
+
+# what there is
+
+
+def _stands(memory: Memory, lesson_id: str) -> bool:
+    query = "SELECT 1 FROM lessons WHERE id = ? AND body IS NOT NULL"
+    return bool(memory.ledger.ask(query, lesson_id))
+
+
+def _forms(memory: Memory, lesson_id: str) -> list[Lesson]:
+    """A lesson as it stood at any time, proposals that were rejected included."""
+    changes = memory.ledger.history(lesson_id)
+    states = (state for c in changes for state in (c.before, c.after) if state)
+    return [rows.lesson_of(state) for state in states]
+
+
+def _dropped(memory: Memory, scrub: dict[str, Scrub]) -> list[Source]:
+    return [
+        place
+        for id_, rest in scrub.items()
+        for form in _forms(memory, id_)
+        for place in sources_of(form)
+        if place not in rest(form)
+    ]
+
+
+def _texts(forms: Iterable[Lesson], dropped: Iterable[Source]) -> list[str]:
+    """Words by which copies are known: texts and quotes."""
+    places = [*dropped, *(place for form in forms for place in sources_of(form))]
+    found = {form.text for form in forms}
+    found |= {text for place in places for text in (place.quote, place.said)}
+    return sorted(text for text in found if len(text) >= LEAST)
+
+
+def _named(memory: Memory, plan: ForgetPlan) -> set[str]:
+    """Runs that a source names by itself."""
+    if plan.kind == "run":
+        return {plan.source}
+    if plan.kind == "task":
+        query = "SELECT id FROM trajectories WHERE task_key = ?"
+        return {row[0] for row in memory.ledger.ask(query, plan.source)}
+    return set()
+
+
+def _quiet(memory: Memory, lessons: Sequence[Lesson], home: Path | None) -> None:
+    """Raises `Refused` while a run is going on that would write a lesson down once more."""
+    if home is None:
+        return
+    seen = set(schema.threads_with(home / "checkpoints.db", _texts(lessons, ())))
+    for run in memory.ledger.runs(status="running", limit=-1):
+        if run.id in seen and psutil.pid_exists(run.pid):
+            raise Refused(
+                f"run {run.id} is going on and has seen it", repair="let it end, then purge"
+            )
+
+
+def _exists(db: Connection, run: str) -> bool:
+    return db.execute("SELECT 1 FROM trajectories WHERE id = ?", (run,)).fetchone() is not None
+
+
+# the ledger
+
+
+def _delete(db: Connection, lesson_id: str, tombstone: Change) -> None:
+    query = "DELETE FROM changes WHERE kind = 'lesson' AND target = ? AND op <> 'purge'"
+    db.execute(query, (lesson_id,))
+    db.execute("DELETE FROM exposures WHERE lesson = ?", (lesson_id,))
+    rows.write(db, tombstone)
+
+
+def _delete_rejected(db: Connection, texts: set[str]) -> None:
+    """Proposals of the same words under other ids, which were kept without effect."""
+    query = "SELECT id, body FROM changes WHERE kind = 'lesson' AND decision = 'rejected'"
+    for id_, body in db.execute(query).fetchall():
+        state = rows.parse(Change, body).after or {}
+        if normal(str(state.get("text", ""))) in texts:
+            db.execute("DELETE FROM changes WHERE id = ?", (id_,))
+
+
+def _blank_sources(db: Connection, lesson_id: str, rest: Scrub) -> None:
+    """Takes places where a lesson was learned out of all its history."""
+    query = "SELECT id, body FROM changes WHERE kind = 'lesson' AND target = ? ORDER BY seq"
+    state: dict[str, Any] | None = None
+    for id_, body in db.execute(query, (lesson_id,)).fetchall():
+        change = rows.parse(Change, body)
+        gone = {
+            place.trajectory
+            for form in _states(change)
+            for place in sources_of(form)
+            if place not in rest(form)
+        }
+        before, after = (_without(one, rest) for one in (change.before, change.after))
+        evidence = tuple(run for run in change.evidence if run not in gone)
+        update = {"before": before, "after": after, "evidence": evidence}
+        state = after if change.decision == "applied" else state
+        whole = rows.dump(change.model_copy(update=update))
+        db.execute("UPDATE changes SET body = ? WHERE id = ?", (whole, id_))
+    if state is not None:
+        db.execute(
+            "UPDATE lessons SET body = ?, generation = ? WHERE id = ?",
+            (json.dumps(state), rows.next_generation(db), lesson_id),
+        )
+
+
+def _states(change: Change) -> list[Lesson]:
+    return [rows.lesson_of(state) for state in (change.before, change.after) if state]
+
+
+def _without(state: dict[str, Any] | None, rest: Scrub) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    lesson = rows.lesson_of(state)
+    places = rest(lesson)
+    kept = learned_from(lesson, places) if places else lesson
+    return kept.model_dump(mode="json", exclude={"effect"})
+
+
+def _blank_recalled(db: Connection, ids: Sequence[str]) -> None:
+    """Blanks what these lessons said wherever they were recalled."""
+    purged = set(ids)
+    for run, body in _holding_any(db, ids):
+        trajectory = rows.parse(Trajectory, body)
+        steps = []
+        for step in trajectory.steps:
+            blank = {"text": "", "source": Source()}
+            seen = (r.model_copy(update=blank) if r.lesson in purged else r for r in step.recalled)
+            steps.append(step.model_copy(update={"recalled": tuple(seen)}))
+        whole = rows.dump(trajectory.model_copy(update={"steps": tuple(steps)}))
+        db.execute("UPDATE trajectories SET body = ? WHERE id = ?", (whole, run))
+
+
+def _repeating(db: Connection, texts: set[str]) -> set[str]:
+    """Runs in which a lesson's very words stand, as where they were looked up in memory."""
+    long = [text for text in texts if len(text) >= LONG]
+    forms = {form for text in long for form in _written(text)}
+    return {run for run, _ in _holding_any(db, sorted(forms))}
+
+
+def _holding_any(db: Connection, words: Sequence[str]) -> list[tuple[str, str]]:
+    """Trajectories (id, body) with one of these words in them."""
+    found: dict[str, str] = {}
+    for begin in range(0, len(words), MANY):
+        part = words[begin : begin + MANY]
+        test = " OR ".join("instr(body, ?)" for _ in part)
+        query = f"SELECT id, body FROM trajectories WHERE {test}"  # noqa: S608
+        found.update(db.execute(query, list(part)).fetchall())
+    return list(found.items())
+
+
+def _written(text: str) -> tuple[str, str]:
+    """How a text stands in JSON, as it is or by escapes."""
+    plain = json.dumps(text, ensure_ascii=False)[1:-1]
+    return plain.encode("utf-8", "replace").decode(), json.dumps(text)[1:-1]
+
+
+def _delete_runs(db: Connection, runs: set[str], texts: Sequence[str]) -> tuple[str, ...]:
+    """Deletes runs, and later turns of their conversations that repeat what was said."""
+    found = set(runs)
+    for run in runs:
+        query = (
+            "SELECT id FROM trajectories WHERE thread <> '' AND thread IN "
+            "(SELECT thread FROM trajectories WHERE id = ?)"
+        )
+        for (turn,) in db.execute(query, (run,)).fetchall():
+            bodies = db.execute("SELECT body FROM runs WHERE id = ?", (turn,)).fetchall()
+            bodies += db.execute("SELECT body FROM trajectories WHERE id = ?", (turn,)).fetchall()
+            if any(_spoken(text) in _spoken(body) for (body,) in bodies for text in texts):
+                found.add(turn)
+    gone = tuple(sorted(run for run in found if _exists(db, run)))
+    for run in found:
+        db.execute("DELETE FROM trajectories WHERE id = ?", (run,))
+        db.execute("DELETE FROM runs WHERE id = ?", (run,))
+        db.execute("DELETE FROM exposures WHERE episode = ?", (run,))
+    return gone
+
+
+def _spoken(text: str) -> str:
+    """For comparison with what stands in JSON."""
+    return normal(text.replace("\\n", " ").replace("\\", " "))
+
+
+# files
+
+
+def _clean_exports(home: Path, ids: set[str]) -> tuple[str, ...]:
+    return tuple(
+        path.relative_to(home).as_posix()
+        for path in sorted(home.rglob("*.jsonl"))
+        if path.is_file() and portable.strike(path, ids)
+    )
+
+
+def _holding(home: Path, texts: Sequence[str]) -> tuple[str, ...]:
+    """Files with one of the texts, as it is or as JSON."""
+    forms = {text.encode("utf-8", "replace") for text in texts}
+    forms |= {form.encode() for text in texts for form in _written(text)}
+    return tuple(
+        path.relative_to(home).as_posix()
+        for path in sorted(home.rglob("*"))
+        if path.is_file() and path.suffix not in WEIGHTS and _has(path, forms)
+    )
+
+
+def _has(path: Path, forms: set[bytes]) -> bool:
+    longest = max(map(len, forms), default=0)
+    tail = b""
+    try:
+        with path.open("rb") as stream:
+            while part := stream.read(1 << 22):
+                if any(form in tail + part for form in forms):
+                    return True
+                tail = part[-longest:] if longest else b""
+    except OSError:
+        return False
+    return False
