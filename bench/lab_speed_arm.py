@@ -6,15 +6,12 @@ from dataclasses import replace
 
 from agent.models.scripted import PolicyModel
 from agent.runner import Crew
-from agent.settings import ModelSettings
-from bench.arms.registry import KINDS
 from bench.arms.simple import with_solver
 from bench.arms.types import Arm
 from bench.overhead import policy
 
-KIND = "scripted"
-NOBODY = ModelSettings(base_url="http://127.0.0.1:9/v1", name="a script")
-"""The laboratory wants a model for each arm that is not the floor; this one is never asked."""
+KIND = "bench.lab_speed_arm:Scripted"
+"""What an experiment calls it."""
 
 
 class Scripted(Arm):
@@ -26,6 +23,3 @@ class Scripted(Arm):
     def crew(self, crew: Crew) -> Crew:
         """With the script in the model's place."""
         return with_solver(replace(crew, model=PolicyModel(policy)), think=False)
-
-
-KINDS[KIND] = Scripted

@@ -7,11 +7,11 @@ import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from agent.chance import RandomChoice
 from agent.graph import opened
@@ -25,11 +25,10 @@ from agent.verifier import Shown
 from agent.worlds import open_env
 from bench.lab.conduct import Conductor
 from bench.lab.plan import Plan, planned
-from bench.lab.session import opened as open_envs
 from bench.lab.table import Table
 from bench.lab.types import ArmSpec, Cell, Experiment, Tasks
 from bench.lab.worker import IN_MEMORY, Order, Result, Worker
-from bench.lab_speed_arm import KIND, NOBODY
+from bench.lab_speed_arm import KIND
 from bench.overhead import policy
 from envs.errors import InternalError
 from envs.types import Action, Env
@@ -42,6 +41,15 @@ TASKS = 30
 """Tasks of each environment; more episodes are more seeds of the same."""
 SCRIPTED = "toy"
 """Where the script plays; elsewhere any admissible action is taken."""
+
+
+class Spent(NamedTuple):
+    """What an episode took, in seconds."""
+
+    wall: float
+    """From its beginning to its end."""
+    cpu: float
+    """Of this process, all its threads; on a busy machine the steadier figure."""
 
 
 class NoPool:
@@ -59,32 +67,21 @@ class NoPool:
 
 def experiment(env: str, *, episodes: int) -> Experiment:
     """One arm without a real model, `episodes` cells or a few more."""
-    scripted = env == SCRIPTED
-    seeds = range(-(-episodes // TASKS))
+    kind = KIND if env == SCRIPTED else "random"
     return Experiment(
         name="speed",
         title="What does the laboratory cost?",
-        models={"script": NOBODY} if scripted else {},
         measure=(Tasks(env=env, split="val", n=min(TASKS, episodes)),),
-        arms=(
-            ArmSpec(
-                name="arm",
-                kind=KIND if scripted else "random",
-                model="script" if scripted else "",
-            ),
-        ),
-        seeds=tuple(seeds),
+        arms=(ArmSpec(name="arm", kind=kind),),
+        seeds=tuple(range(-(-episodes // TASKS))),
     )
 
 
 def plan_of(asked: Experiment, settings: Settings) -> Plan:
     """Its cells."""
-    envs = open_envs(asked, settings)
-    try:
-        return planned(asked, envs)
-    finally:
-        for env in envs.values():
-            env.close()
+    name = asked.measure[0].env
+    with closing(open_env(name, settings)) as env:
+        return planned(asked, {name: env})
 
 
 async def bare(env: Env, cell: Cell) -> int:
@@ -141,8 +138,8 @@ async def alone(crew: Crew, env: Env, cell: Cell, *, name: str) -> int:
 
 async def overhead(
     asked: Experiment, settings: Settings, *, folder: Path, episodes: int
-) -> tuple[dict[str, list[float]], list[int]]:
-    """Seconds of every episode in each way, played in turn, and the steps of the episodes.
+) -> tuple[dict[str, list[Spent]], list[int]]:
+    """What every episode took in each way, played in turn, and the steps of the episodes.
 
     Raises `InternalError` where the ways did not play the same number of steps.
     """
@@ -150,7 +147,7 @@ async def overhead(
     plan, table, worker = plan_of(asked, settings), Table(folder / "lab"), Worker()
     table.begin(asked, {"id": "speed", "began": ""})
     conductor = Conductor(plan, table, NoPool(), settings=settings, session="speed")
-    times: dict[str, list[float]] = {}
+    times: dict[str, list[Spent]] = {}
     lengths: list[int] = []
 
     async def laboratory(cell: Cell) -> int:
@@ -173,9 +170,10 @@ async def overhead(
             for number, cell in enumerate(plan.cells[:episodes]):
                 found = {}
                 for name in _turned(list(ways), number):
-                    began = time.perf_counter()
+                    began, cpu = time.perf_counter(), time.process_time()
                     found[name] = await ways[name](cell)
-                    times.setdefault(name, []).append(time.perf_counter() - began)
+                    spent = Spent(time.perf_counter() - began, time.process_time() - cpu)
+                    times.setdefault(name, []).append(spent)
                 if len(set(found.values())) != 1:
                     raise InternalError(
                         f"cell {cell.id} was not the same episode in all ways: {found}",

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from agent.settings import Settings, load
-from bench.arms.registry import KINDS
 from bench.lab.conduct import Conductor
 from bench.lab.sealed import forbidden_in
 from bench.lab.session import Call, conduct, folder_of
@@ -48,7 +47,6 @@ def test_a_script_is_played_by_the_laboratory_as_without_it(settings: Settings) 
 
 def test_the_scripted_arm_passes_the_look_at_its_source() -> None:
     source = Path(__file__).parents[2] / "bench" / "lab_speed_arm.py"
-    assert KIND in KINDS
     assert forbidden_in(source.read_text("utf-8"), name="lab_speed_arm") == []
 
 
