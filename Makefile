@@ -8,7 +8,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test bench-small check fix clean lock compiler
+.PHONY: setup demo test bench-small check fix clean lock compiler browser
 
 setup: $(READY)
 
@@ -20,6 +20,15 @@ compiler:
 	  else \
 	    echo "error: ALFWorld's games need a C++ compiler; Debian: sudo apt-get install build-essential, macOS: xcode-select --install (or brew install gcc)" >&2; exit 1; \
 	  fi; }
+
+# Reports are looked at in a real browser; without one those tests are skipped, and say so.
+browser: $(READY)
+	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no browser: installing chromium"; \
+	    apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
+	  else $(BIN)/playwright install chromium; fi; } \
+	  || echo "no browser could be installed: its tests are skipped"
 
 # PyTorch: the CPU build where it can be had (200 MB), else the default index. pip, since it is there.
 $(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
@@ -37,7 +46,7 @@ $(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
 demo: setup
 	$(BIN)/journeyman demo
 
-test: setup
+test: setup browser
 	$(BIN)/pytest
 
 # Floors, thoughts, retries and memory with the embedded model, small; writes the report.
