@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 from envs.types import Frozen
+from memory.forget import ForgetPlan
 from memory.prune import PruneItem, PruneRule
 from memory.types import (
     Change,
@@ -61,6 +62,8 @@ class LessonPage(Frozen):
     """The latest episodes in which it came up."""
     exposures_total: int
     """In how many it came up."""
+    disputes: tuple[Lesson, ...] = ()
+    """Lessons that it contradicts, or that contradict it."""
 
 
 class Runs(Frozen):
@@ -90,6 +93,13 @@ class Changes(Frozen):
     """Whether there are older ones."""
 
 
+class Undone(Frozen):
+    """What took changes back."""
+
+    changes: tuple[Change, ...]
+    """Newest undone first; they can be undone likewise, together by the id of their batch."""
+
+
 class Pruned(Frozen):
     """What a rule retires, and why."""
 
@@ -99,6 +109,17 @@ class Pruned(Frozen):
     """What goes, newest first."""
     changes: tuple[Change, ...]
     """The changes made; each can be undone."""
+
+
+class Forgotten(Frozen):
+    """What goes back to a source."""
+
+    applied: bool
+    """False: a preview, nothing was changed."""
+    plan: ForgetPlan
+    """The lessons, and what becomes of each."""
+    changes: tuple[Change, ...]
+    """The changes made; undone together by the id of their batch."""
 
 
 class Stored(Frozen):
@@ -125,8 +146,46 @@ class NewLesson(BaseModel):
     """Where it applies; empty: everywhere."""
     pinned: bool = False
     """Never pruned by rules."""
+    contradicts: tuple[str, ...] = Field(default=(), max_length=100)
+    """Ids of lessons that say otherwise; both stay."""
     reason: str = Field(default="added over the API", max_length=500)
     """Why."""
+
+
+class NewWords(BaseModel):
+    """What is to be altered; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str | None = Field(default=None, min_length=1, max_length=4000)
+    """What the agent reads."""
+    situation: str | None = Field(default=None, max_length=2000)
+    """When it applies."""
+    kind: LessonKind | None = None
+    """What sort of lesson."""
+    scope: Scope | None = None
+    """Where it applies, whole."""
+    pinned: bool | None = None
+    """Never pruned by rules."""
+    valid_from: str | None = Field(default=None, max_length=100)
+    """ISO time from which it holds; empty: always did."""
+    valid_to: str | None = Field(default=None, max_length=100)
+    """ISO time until which it holds; empty: no end."""
+    contradicts: tuple[str, ...] | None = Field(default=None, max_length=100)
+    """Ids of lessons that say otherwise."""
+    reason: str = Field(default="edited over the API", min_length=1, max_length=500)
+    """Goes into the history."""
+
+
+class Forget(BaseModel):
+    """A source, and whether to retract what goes back to it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: str = Field(min_length=1, max_length=2000)
+    """A run, a lesson, the key of a task, `user:NAME`, `web:HOST` or `web:URL`."""
+    apply: bool = False
+    """False: show what goes back to it, change nothing."""
 
 
 class Prune(PruneRule):
@@ -147,3 +206,5 @@ class Undo(BaseModel):
 
     reason: str = Field(default="asked for over the API", min_length=1, max_length=500)
     """Goes into the history."""
+    cascade: bool = False
+    """Take back all that builds on it too, newest first."""
