@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import atexit
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, get_args
 
 import typer
 
 from agent.home import open_memory
-from agent.settings import load
+from agent.settings import load as load_settings
 from envs.errors import UnknownName, UserError, clip
+from memory.asof import as_of as read_as_of
+from memory.asof import lesson_at
+from memory.forget import ForgetPlan, apply_forget, plan_forget
+from memory.portable import Prefer, load
+from memory.portable import export as write_export
+from memory.purge import Purged, purge_lessons, purge_source
 from memory.recall import Memory
-from memory.types import Lesson, LessonKind, Status, Trajectory
+from memory.types import Change, Lesson, LessonKind, Status, Trajectory
 from server.console import out, safe, say_json, table
 
 app = typer.Typer(help="Inspect and prune what the agent remembers.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
+AsOf = Annotated[str, typer.Option("--as-of", help="As it stood: ISO time or id of a change")]
+Purge = Annotated[bool, typer.Option("--purge", help="Delete for good, with --apply. No way back")]
+Runs = Annotated[bool, typer.Option("--runs", help="Purge the runs it was learned from as well")]
 
 
 def add_to(parent: typer.Typer) -> None:
@@ -25,7 +36,7 @@ def add_to(parent: typer.Typer) -> None:
 
 def opened() -> Memory:
     """Ledger and index of this home, closed when the process ends."""
-    memory = open_memory(load())
+    memory = open_memory(load_settings())
     atexit.register(memory.close)
     return memory
 
@@ -35,12 +46,15 @@ def list_(
     status: Annotated[str, typer.Option(help="candidate, probation, active, ...")] = "",
     env: Annotated[str, typer.Option(help="Only lessons of this environment")] = "",
     limit: Annotated[int, typer.Option(min=1)] = 50,
+    as_of: AsOf = "",
     as_json: Json = False,
 ) -> None:
     """Lists lessons, newest first."""
-    lessons = opened().ledger.lessons(
-        status=_status(status) if status else None, env=env or None, limit=limit
-    )
+    ledger, state = opened().ledger, _status(status) if status else None
+    if as_of:
+        lessons = read_as_of(ledger, as_of, status=state, env=env or None)[:limit]
+    else:
+        lessons = ledger.lessons(status=state, env=env or None, limit=limit)
     if as_json:
         say_json(lessons)
     elif lessons:
@@ -50,21 +64,26 @@ def list_(
 
 
 @app.command()
-def show(lesson: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
+def show(lesson: Annotated[str, typer.Argument()], as_of: AsOf = "", as_json: Json = False) -> None:
     """Tells where a lesson came from and what became of it."""
     memory = opened()
+    if as_of:
+        _show_past(lesson_at(memory.ledger, lesson, as_of), as_of, as_json=as_json)
+        return
     found = memory.ledger.lesson(lesson)
+    disputes = memory.disputes(found) if found.contradicts or _named(memory, lesson) else []
     source = _trajectory(memory, found)
     history = memory.ledger.history(lesson)
     exposures = memory.ledger.exposures(lesson=lesson)
     if as_json:
         steps = [] if source is None else [s for s in source.steps if _within(found, s.index)]
-        say_json({"lesson": found, "steps": steps, "history": history, "exposures": exposures})
+        parts = {"lesson": found, "steps": steps, "history": history, "exposures": exposures}
+        say_json({**parts, "disputes": disputes})
         return
-    out.print(f"[bold]{found.id}[/bold] v{found.version} · {found.kind} · {found.status}")
-    out.print(f"  {safe(found.text)}")
-    out.print(f"  when: {safe(found.situation) or 'always'}")
-    out.print(f"  trust: {found.trust} · scope: {found.scope.env or 'everywhere'}")
+    _head(found)
+    for other in disputes:
+        how = "contradicts" if other.id in found.contradicts else "is contradicted by"
+        out.print(f"  [bold red]≠[/bold red] {how} {other.id} ({other.status}): {safe(other.text)}")
     if source is not None:
         out.print(f"  from run {source.id} ({safe(source.goal)}), ", end="")
         out.print(f"steps {found.source.first_step} to {found.source.last_step}:")
@@ -74,6 +93,9 @@ def show(lesson: Annotated[str, typer.Argument()], as_json: Json = False) -> Non
                 out.print(f"    [dim]{step.index:3d}[/dim] {safe(step.action)} → {safe(seen)}")
     if found.source.quote:
         out.print(f"  quote: “{safe(found.source.quote)}”")
+    for place in found.sources[1:]:
+        said = f", as: {safe(place.said)}" if place.said else ""
+        out.print(f"  learned again: {safe(place.trajectory or place.origin or 'typed')}{said}")
     effect = found.effect
     shown = f"shown in {len(exposures)} runs"
     if effect.shown:
@@ -107,15 +129,19 @@ def add(
     text: Annotated[str, typer.Argument()],
     when: Annotated[str, typer.Option(help="The situation it applies in")] = "",
     env: Annotated[str, typer.Option(help="Only in this environment")] = "",
+    contradicts: Annotated[
+        list[str] | None, typer.Option(help="A lesson that says otherwise; both stay")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Stores a lesson of your own and reads it back."""
     memory = opened()
-    stored = memory.typed(text, situation=when, env=env)
+    stored = memory.typed(text, situation=when, env=env, contradicts=contradicts or ())
     if as_json:
         say_json(stored)
-    else:
-        out.print(f"stored {stored.id}: {safe(stored.text)} (undo: journeyman history {stored.id})")
+        return
+    how = "stored" if len(stored.sources) < 2 else "known, your words added to"
+    out.print(f"{how} {stored.id}: {safe(stored.text)} (undo: journeyman history {stored.id})")
 
 
 @app.command()
@@ -126,9 +152,11 @@ def prune(
     unused_days: Annotated[float | None, typer.Option(help="Not recalled for so long")] = None,
     keep: Annotated[int | None, typer.Option(min=0, help="Keep so many of the newest")] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Do it")] = False,
+    purge: Purge = False,
+    runs: Runs = False,
     as_json: Json = False,
 ) -> None:
-    """Shows what would be retired, and why; does it with --apply. Can be undone."""
+    """Shows what would be retired, and why; does it with --apply. Can be undone until --purge."""
     if not (status or kind or contains or unused_days is not None or keep is not None):
         raise UserError("prune what?", repair="give a rule, for example --unused-days 30")
     memory = opened()
@@ -139,28 +167,92 @@ def prune(
         unused_days=unused_days,
         keep=keep,
     )
-    changes = memory.apply_prune(plan) if apply else ()
+    changes = memory.apply_prune(plan) if apply and not purge else ()
+    purged = None
+    if apply and purge:
+        ids = [item.lesson.id for item in plan.items]
+        home = load_settings().home
+        purged = purge_lessons(memory, ids, home=home, reason="purged by a rule", runs=runs)
     if as_json:
-        say_json({"plan": plan, "applied": apply, "changes": changes})
+        say_json({"plan": plan, "applied": apply, "changes": changes, "purged": purged})
         return
+    verb = "purge" if purge else "retire"
     _table(
-        f"{'retired' if apply else 'would retire'} {len(plan.items)}",
+        f"{f'{verb}d' if apply else f'would {verb}'} {len(plan.items)}",
         [(item.lesson, item.why) for item in plan.items],
     )
-    for change in changes:
-        out.print(f"undo: journeyman undo {change.id}")
-    if plan.items and not apply:
-        out.print("nothing was changed; add --apply to do it")
+    _say_done(changes, purged, applied=apply or not plan.items)
 
 
 @app.command()
-def undo(change: Annotated[str, typer.Argument()], as_json: Json = False) -> None:
-    """Takes back a change (see `journeyman history`)."""
-    done = opened().undo(change, reason="asked for on the command line")
+def forget(
+    source: Annotated[
+        str, typer.Option(help="A run, a lesson, a task's key, user:NAME, web:HOST or web:URL")
+    ],
+    apply: Annotated[bool, typer.Option("--apply", help="Do it")] = False,
+    purge: Purge = False,
+    runs: Runs = False,
+    as_json: Json = False,
+) -> None:
+    """Shows what goes back to a source, and why; --apply retracts it, undoable until --purge."""
+    memory = opened()
+    plan = plan_forget(memory.ledger, source)
+    changes: tuple[Change, ...] = ()
+    purged: Purged | None = None
+    if apply and purge:
+        purged = purge_source(memory, source, home=load_settings().home, runs=runs)
+    elif apply:
+        changes = apply_forget(memory, plan)
+    if as_json:
+        say_json({"plan": plan, "applied": apply, "changes": changes, "purged": purged})
+        return
+    _say_plan(plan, applied=apply)
+    _say_done(changes, purged, applied=apply or not plan.items)
+
+
+@app.command()
+def export(file: Annotated[Path, typer.Argument()], as_json: Json = False) -> None:
+    """Writes all lessons to a file of JSON lines."""
+    count = write_export(opened().ledger, file)
+    if as_json:
+        say_json({"file": str(file), "lessons": count})
+    else:
+        out.print(f"{count} lessons written to {safe(str(file))}")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument()],
+    prefer: Annotated[str, typer.Option(help="Who wins where they differ: mine or theirs")] = "",
+    as_json: Json = False,
+) -> None:
+    """Takes in the lessons of a file, all or nothing; can be undone."""
+    done = load(opened(), file, prefer=_prefer(prefer))
     if as_json:
         say_json(done)
-    else:
-        out.print(f"undone: {safe(done.reason)} · {done.target} · as change {done.id}")
+        return
+    out.print(
+        f"{len(done.added)} added, {len(done.edited)} edited, {len(done.same)} were the same, "
+        f"{len(done.known)} say what another lesson says, {len(done.kept)} kept as they are here"
+    )
+    _say_done(done.changes, None, applied=True)
+
+
+@app.command()
+def undo(
+    change: Annotated[str, typer.Argument(help="A change, a batch, or a run: all that it wrote")],
+    cascade: Annotated[bool, typer.Option(help="And all that builds on it, newest first")] = False,
+    as_json: Json = False,
+) -> None:
+    """Takes back a change (see `journeyman history`)."""
+    reason = "asked for on the command line"
+    done = opened().take_back(change, reason=reason, cascade=cascade)
+    if as_json:
+        say_json(done[-1] if len(done) == 1 else done)
+        return
+    for one in done:
+        out.print(f"undone: {one.parents[0]} · {safe(one.target)} · as change {one.id}")
+    _say_done(done, None, applied=True)
 
 
 @app.command()
@@ -187,6 +279,73 @@ def _kind(name: str) -> LessonKind:
         if one == name:
             return one
     raise UnknownName("kind", name, known)
+
+
+def _prefer(name: str) -> Prefer | None:
+    for one in get_args(Prefer):
+        if one == name:
+            return one
+    if name:
+        raise UnknownName("side", name, get_args(Prefer))
+    return None
+
+
+def _named(memory: Memory, lesson: str) -> bool:
+    """Whether any other lesson may speak of this one; keeps `show` from syncing the index."""
+    query = "SELECT 1 FROM lessons WHERE id <> ? AND instr(body, ?) LIMIT 1"
+    return bool(memory.ledger.ask(query, lesson, lesson))
+
+
+def _head(found: Lesson) -> None:
+    out.print(f"[bold]{found.id}[/bold] v{found.version} · {found.kind} · {found.status}")
+    out.print(f"  {safe(found.text)}")
+    out.print(f"  when: {safe(found.situation) or 'always'}")
+    out.print(f"  trust: {found.trust} · scope: {found.scope.env or 'everywhere'}")
+    if found.valid_from or found.valid_to:
+        out.print(f"  holds from {found.valid_from or 'ever'} to {found.valid_to or 'no end'}")
+
+
+def _show_past(found: Lesson, moment: str, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"lesson": found, "as_of": moment})
+        return
+    out.print(f"as of {safe(moment)}:")
+    _head(found)
+
+
+def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
+    words = {"remove": "goes", "detach": "stays, without it", "gone": "gone already"}
+    rows = [
+        (item.lesson.id, words[item.what], item.why, clip(item.lesson.text, most=160))
+        for item in plan.items
+    ]
+    what = f"{'went' if applied else 'go'} back to {plan.kind} {clip(plan.source)}"
+    table(f"{len(plan.items)} lessons {what}", ("id", "what", "why", "text"), rows)
+    if plan.returning:
+        out.print(f"shown again, as what took their place goes: {', '.join(plan.returning)}")
+
+
+def _say_done(changes: Sequence[Change], purged: Purged | None, *, applied: bool) -> None:
+    if not applied:
+        out.print("nothing was changed; add --apply to do it")
+    if changes:
+        out.print(f"undo: journeyman undo {changes[0].batch or changes[0].id}")
+    if purged is None:
+        return
+    out.print(f"deleted for good: {len(purged.lessons)} lessons, {len(purged.runs)} runs")
+    for what, names in (
+        ("sources taken out of the history of", purged.detached),
+        ("can't be resumed any more:", purged.checkpoints),
+        ("taken out of", purged.exports),
+        ("still hold what was learned from them (--runs deletes them):", purged.runs_left),
+        ("still hold a text of it:", purged.files_left),
+    ):
+        if names:
+            out.print(f"  {what} {safe(', '.join(names))}")
+    if purged.open_elsewhere:
+        out.print(
+            f"  {purged.open_elsewhere} other processes have files open: end them, then again"
+        )
 
 
 def _trajectory(memory: Memory, lesson: Lesson) -> Trajectory | None:
