@@ -134,7 +134,7 @@ def _known(folder: Path) -> Experiment | None:
     """The experiment of the table in `folder`, if there is one."""
     if not (folder / FILE).exists():
         return None
-    with closing(Table(folder, write=False)) as table:
+    with closing(Table(folder)) as table:
         return table.experiment()
 
 

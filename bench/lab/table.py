@@ -48,7 +48,8 @@ CREATE TABLE IF NOT EXISTS transcripts (cell TEXT PRIMARY KEY, body BLOB NOT NUL
 CREATE TABLE IF NOT EXISTS states (arm TEXT, seed INTEGER, learned INTEGER, body BLOB NOT NULL,
     PRIMARY KEY (arm, seed, learned));
 CREATE TABLE IF NOT EXISTS flags (cell TEXT, text TEXT NOT NULL, PRIMARY KEY (cell, text));
-"""
+INSERT OR IGNORE INTO meta VALUES ('format', '{FORMAT}');
+"""  # noqa: S608
 ORDER = itemgetter(
     *map(COLUMNS.index, ("arm", "env", "split", "phase", "seed", "learned", "task", "cell"))
 )
@@ -91,7 +92,7 @@ class Table:
                 self._db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
-                self._db.executescript(SCHEMA)
+                self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT")
             else:
                 self._db = _reading(self.path)
             self._check(new=write)
@@ -238,12 +239,12 @@ class Table:
     # parts
 
     def _check(self, *, new: bool) -> None:
+        if not new and not self._all("SELECT 1 FROM sqlite_master"):
+            raise _nothing(self.path)
         found = self._value("format")
-        if found is None and new:
-            self._set("format", str(FORMAT))
-        elif found is None or not found.isdecimal():
+        if not found or not found.isdecimal():
             raise _unusable(self.path, ValueError("it is no table of an experiment"))
-        elif int(found) > FORMAT:
+        if int(found) > FORMAT:
             raise StoreError(
                 f"{self.path} was written by a newer version", repair="update Journeyman"
             )
@@ -345,10 +346,7 @@ def _listed(text: str) -> tuple[str, ...]:
 def _reading(path: Path) -> sqlite3.Connection:
     """A connection that can't write; also to a folder that can't be written."""
     if not path.is_file():
-        raise UserError(
-            f"there is no experiment in {path.parent}",
-            repair=f"run it: journeyman bench {path.parent.name}",
-        )
+        raise _nothing(path)
     address = f"{path.resolve().as_uri()}?mode=ro"
     db = sqlite3.connect(address, uri=True, timeout=30, isolation_level=None)
     try:
@@ -359,6 +357,13 @@ def _reading(path: Path) -> sqlite3.Connection:
             raise
         return sqlite3.connect(f"{address}&immutable=1", uri=True, isolation_level=None)
     return db
+
+
+def _nothing(path: Path) -> UserError:
+    return UserError(
+        f"there is no experiment in {path.parent}",
+        repair=f"run it: journeyman bench {path.parent.name}",
+    )
 
 
 def _unusable(path: Path, error: Exception) -> StoreError:

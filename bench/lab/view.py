@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.intervals import wilson
@@ -84,7 +84,7 @@ def played(root: Path) -> list[str]:
     """Names of the experiments in `root`, without those that were ended before they began."""
     found = []
     for path in sorted(root.glob(f"*/{FILE}")):
-        with closing(Table(path.parent, write=False)) as table:
+        with suppress(UserError), closing(Table(path.parent, write=False)) as table:
             if table.experiment() is not None:
                 found.append(path.parent.name)
     return found
