@@ -1,7 +1,7 @@
 """Plays every rule in every world and prints the tables of `docs/effects.md`.
 
-`python -m bench.effects.simulate` for all of it (about half an hour on one core), `--small` for a
-look (under two minutes), `--page docs/effects.md` to put the tables there. Each world is a piece
+`python -m bench.effects.simulate` for all of it (about fifteen minutes of one core), `--small` for a
+look (half a minute), `--page docs/effects.md` to put the tables there. Each world is a piece
 of its own, kept in `--out`: a run that was stopped goes on where it was, and pieces made by other
 code than this are made anew.
 """
@@ -24,7 +24,7 @@ from bench.effects.table import Piece, put, tables
 from envs.errors import UnknownName
 from memory import effects, families, sequences
 
-WORLDS = 40
+WORLDS = 32
 """Worlds of each scenario in a full run."""
 SMALL = (2, 1200)
 """Worlds and episodes of a small run."""
@@ -93,7 +93,7 @@ def _read(path: Path, *, code: str) -> Piece | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", action="store_true", help="a look in under two minutes")
+    parser.add_argument("--small", action="store_true", help="a look in half a minute")
     parser.add_argument("--worlds", type=int, default=None, help=f"default {WORLDS}")
     parser.add_argument("--episodes", type=int, default=None, help="length of each stream")
     parser.add_argument("--scenarios", nargs="*", default=[], help=f"of {', '.join(SCENARIOS)}")
