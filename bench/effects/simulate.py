@@ -1,7 +1,7 @@
 """Plays every rule in every world and prints the tables of `docs/effects.md`.
 
-`python -m bench.effects.simulate` for all of it (about fifteen minutes of one core), `--small` for a
-look (half a minute), `--page docs/effects.md` to put the tables there. Each world is a piece
+`python -m bench.effects.simulate` for all of it (about fifteen minutes of one core), `--small` for
+a look (half a minute), `--page docs/effects.md` to put the tables there. Each world is a piece
 of its own, kept in `--out`: a run that was stopped goes on where it was, and pieces made by other
 code than this are made anew.
 """
