@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -264,3 +265,16 @@ class Knows(Wanders):
 
 class NoArm:
     pass
+
+
+class Sleeps(Wanders):
+    """Takes an hour for its notes."""
+
+    def __init__(self, desk: Desk, *, mark: str) -> None:
+        super().__init__(desk)
+        self._mark = Path(mark)
+
+    async def notes(self, task: Task) -> tuple[Note, ...]:
+        self._mark.touch()
+        time.sleep(3600)  # noqa: ASYNC251 - it holds the whole process up
+        return ()

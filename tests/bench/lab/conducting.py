@@ -17,7 +17,6 @@ EXPERIMENT = Experiment(
         ArmSpec(name="seeks", kind="brought:Wanders"),
         ArmSpec(name="learns", kind="brought:Learns"),
         ArmSpec(name="memory", kind="brought:Memory"),
-        ArmSpec(name="any memory", kind="brought:AnyMemory"),
     ),
     seeds=(0, 1),
     checkpoints=(0, 3, 6),

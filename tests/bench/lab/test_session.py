@@ -98,8 +98,8 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def test_a_killed_run_resumes_without_losing_or_repeating_a_cell(tmp_path: Path) -> None:
     rng, home = random.Random(time.time_ns()), tmp_path / "killed"
-    experiment, whole = killed(), 116
-    for start, only_parent in ((rng.randint(3, 40), True), (rng.randint(50, 90), False)):
+    experiment, whole = killed(), 80
+    for start, only_parent in ((rng.randint(3, 25), True), (rng.randint(35, 65), False)):
         with conducting(home) as playing:
             until(lambda start=start: count(home) >= start)
             workers = psutil.Process(playing.pid).children(recursive=True)

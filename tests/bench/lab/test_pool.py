@@ -1,0 +1,138 @@
+"""Who plays: worker processes begin, die and end, and errors reach those who asked."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from agent.models.errors import Unreachable
+from agent.settings import Settings
+from bench.lab.acting import Leak
+from bench.lab.conduct import common
+from bench.lab.onray import pool_of
+from bench.lab.pool import Here, Processes, WorkerDied, threads_each
+from bench.lab.table import packed
+from bench.lab.types import ArmSpec, Cell
+from bench.lab.worker import Order
+from envs.errors import InternalError, JourneymanError, UnknownName, UserError
+from envs.toy import Toy
+
+Asks = Callable[..., Order]
+
+
+@pytest.fixture
+def order(settings: Settings) -> Asks:
+    def made(kind: str = "random", *, task: int = 0, **options: object) -> Order:
+        chosen = Toy().tasks("val")[task]
+        cell = Cell(experiment="e", arm="a", seed=0, phase="measure", learned=0, task=chosen)
+        return Order(
+            cell=cell,
+            arm=ArmSpec(name="a", kind=kind, options=options),
+            model=None,
+            settings=common(settings),
+            note_tokens=256,
+            steps=None,
+            state=packed({}),
+            played={},
+            session="s",
+        )
+
+    return made
+
+
+@pytest.fixture
+def folders() -> Iterator[Callable[[], set[Path]]]:
+    """Folders of workers that are there now and were not before."""
+    before = set(Path(tempfile.gettempdir()).glob("journeyman-worker-*"))
+
+    yield lambda: set(Path(tempfile.gettempdir()).glob("journeyman-worker-*")) - before
+
+
+def workers() -> list[psutil.Process]:
+    """Worker processes of this one."""
+    return [
+        child
+        for child in psutil.Process().children()
+        if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def test_workers_die_are_replaced_and_end(
+    order: Asks, folders: Callable[[], set[Path]], tmp_path: Path
+) -> None:
+    pool = Processes(1)
+    assert workers() == []
+    mark = str(tmp_path / "mark")
+    with closing(pool):
+        deadly = order("brought:Dies", mark=mark, times=1, phase="measure")
+        with pytest.raises(WorkerDied, match="a worker process died; free memory"):
+            pool.submit(deadly).result(60)
+        assert pool.submit(order()).result(60).row.steps > 0
+        (idle,) = workers()
+        idle.kill()
+        idle.wait(10)
+        assert pool.submit(order(task=1)).result(60).row.steps > 0
+        assert len(workers()) == 1
+        pool.close()
+        assert workers() == []
+    assert folders() == set()
+
+
+def test_closing_does_not_wait_for_a_cell(
+    order: Asks, folders: Callable[[], set[Path]], tmp_path: Path
+) -> None:
+    pool = Processes(1)
+    began = tmp_path / "began"
+    endless = pool.submit(order("brought:Sleeps", mark=str(began)))
+    while not began.exists():
+        assert not endless.done()
+    pool.close()
+    assert workers() == []
+    assert folders() == set()
+    with pytest.raises(WorkerDied):
+        endless.result(10)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnknownName("arm", "rando", ["random"]),
+        Leak("it reaches", repair="take it out"),
+        Unreachable("nobody", repair="start it"),
+        WorkerDied("gone", repair="again"),
+        InternalError("ours"),
+    ],
+)
+def test_errors_travel_between_processes_whole(error: JourneymanError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.message, again.repair) == (str(error), error.message, error.repair)
+
+
+def test_an_error_reaches_whoever_asked_and_the_worker_plays_on(order: Asks) -> None:
+    with closing(Here()) as pool:
+        with pytest.raises(UnknownName, match=r"no arm .* named 'rando'"):
+            pool.submit(order("rando")).result(30)
+        with pytest.raises(InternalError, match=r"cell c\w+ of arm 'a' failed: KeyError"):
+            pool.submit(order("brought:Faulty")).result(30)
+        assert pool.submit(order()).result(30).row.steps > 0
+
+
+def test_pools_go_by_name() -> None:
+    assert isinstance(pool_of("processes", 0), Here)
+    assert pool_of("processes", 3).count == 3
+    with pytest.raises(UnknownName, match="no backend named 'cluster'; choose from: processes"):
+        pool_of("cluster", 1)
+    with pytest.raises(UserError, match="-1 workers; 0 plays in this process"):
+        pool_of("processes", -1)
+
+
+def test_all_models_together_have_a_thread_a_core() -> None:
+    cores = psutil.cpu_count() or 1
+    assert (threads_each(1), threads_each(10 * cores), threads_each(0)) == (cores, 1, cores)
