@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from envs.errors import UnknownName
 from envs.types import Frozen
+from memory import rows
 from memory.clock import new_id
 from memory.embed import Embedder
 from memory.ledger import Ledger
@@ -129,6 +130,17 @@ def merger(
     ]
     why = f"learned again: {reason}"
     return edition(richer, old, why, tuple(dict.fromkeys((*earlier, *evidence))), actor)
+
+
+def disputes(ledger: Ledger, lesson: Lesson) -> list[Lesson]:
+    """Lessons that it contradicts, or that contradict it, as they stand."""
+    query = "SELECT body FROM lessons WHERE body IS NOT NULL AND id <> ? AND instr(body, ?)"
+    naming = [rows.parse(Lesson, row[0]) for row in ledger.ask(query, lesson.id, lesson.id)]
+    found = {one.id: one for one in naming if lesson.id in one.contradicts}
+    query = "SELECT body FROM lessons WHERE body IS NOT NULL AND id = ?"
+    named = [row[0] for id_ in lesson.contradicts for row in ledger.ask(query, id_)]
+    found |= {one.id: one for one in (rows.parse(Lesson, body) for body in named)}
+    return list(found.values())
 
 
 def addition(lesson: Lesson, reason: str, evidence: Sequence[str], actor: str) -> Change:

@@ -17,7 +17,6 @@ from memory import rows
 from memory.admission import learned_from
 from memory.clock import new_id
 from memory.ledger import Ledger
-from memory.recall import Memory
 from memory.types import Change, Lesson, Source
 
 
@@ -89,18 +88,18 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
     )
 
 
-def apply_forget(memory: Memory, plan: ForgetPlan, *, actor: str = "user") -> tuple[Change, ...]:
-    """Does what the plan says, in one transaction; undone by the id of the batch.
+def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tuple[Change, ...]:
+    """Does what the plan says, in one transaction; undone by the id of the batch; an index follows.
 
     Raises `Refused` where a lesson was altered after the plan was made.
     """
-    batch = new_id("B", seconds=memory.ledger.now())
+    batch = new_id("B", seconds=ledger.now())
     changes = [
         change
         for item in plan.items
         if (change := _change(item, plan, actor=actor, batch=batch)) is not None
     ]
-    return memory.write(*changes)
+    return ledger.apply(*changes)
 
 
 def sources_of(lesson: Lesson) -> tuple[Source, ...]:

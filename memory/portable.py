@@ -20,7 +20,6 @@ from envs.types import Frozen
 from memory import rows
 from memory.clock import new_id, seconds_of
 from memory.ledger import Ledger
-from memory.recall import Memory
 from memory.text import has_mark, normal
 from memory.types import Change, Lesson
 
@@ -85,15 +84,15 @@ def export(ledger: Ledger, path: Path) -> int:
     return len(whole) - 1
 
 
-def load(memory: Memory, path: Path, *, prefer: Prefer | None = None) -> Imported:
-    """Takes in the lessons of a file, all or nothing.
+def load(ledger: Ledger, path: Path, *, prefer: Prefer | None = None) -> Imported:
+    """Takes in the lessons of a file, all or nothing; an index follows.
 
     Lessons are matched by id. Where one is otherwise here, `prefer` decides; without it the file
     is `Refused`, and so is one of a newer format. Raises `UserError` that lists every damaged line.
     """
     found = read(path)
-    standing = {one.id: one for one in memory.ledger.lessons(limit=-1)}
-    conflicts = _conflicts(memory.ledger, found, standing)
+    standing = {one.id: one for one in ledger.lessons(limit=-1)}
+    conflicts = _conflicts(ledger, found, standing)
     if conflicts and prefer is None:
         told = ", ".join(f"{one.id} ({one.why})" for one in conflicts)
         raise Refused(
@@ -101,7 +100,7 @@ def load(memory: Memory, path: Path, *, prefer: Prefer | None = None) -> Importe
             repair="nothing was written; choose with --prefer mine or --prefer theirs",
         )
     differing = {one.id for one in conflicts}
-    batch, actor = new_id("B", seconds=memory.ledger.now()), f"import:{path.name}"
+    batch, actor = new_id("B", seconds=ledger.now()), f"import:{path.name}"
     changes: list[Change] = []
     known: list[str] = []
     for line in found:
@@ -110,11 +109,11 @@ def load(memory: Memory, path: Path, *, prefer: Prefer | None = None) -> Importe
             if prefer == "theirs":
                 changes.append(_change(line, new=lesson.id not in standing, actor=actor, to=batch))
         elif lesson.id not in standing:
-            if memory.ledger.twin(lesson):
+            if ledger.twin(lesson):
                 known.append(lesson.id)
             else:
                 changes.append(_change(line, new=True, actor=actor, to=batch))
-    done = memory.write(*changes)
+    done = ledger.apply(*changes)
     touched = {change.target for change in changes}
     return Imported(
         added=tuple(change.target for change in done if change.op == "add"),

@@ -67,7 +67,7 @@ def purge_source(
     plan = plan_forget(memory.ledger, source)
     _quiet(memory, [item.lesson for item in plan.items], home)
     if any(item.what != "gone" for item in plan.items):
-        apply_forget(memory, plan, actor=actor)
+        apply_forget(memory.ledger, plan, actor=actor)
         plan = plan_forget(memory.ledger, source)
     standing = {id_ for item in plan.items if _stands(memory, id_ := item.lesson.id)}
     return _purge(

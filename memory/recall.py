@@ -262,15 +262,6 @@ class Memory:
         batch = new_id("B", seconds=self._clock())
         return self.write(*(retirement(item, actor=actor, batch=batch) for item in plan.items))
 
-    def disputes(self, lesson: Lesson) -> list[Lesson]:
-        """Lessons that it contradicts, or that contradict it, as they stand."""
-        self.sync()
-        return [
-            one
-            for one in self._table.values()
-            if one.id in lesson.contradicts or lesson.id in one.contradicts
-        ]
-
     # keeping up
 
     def sync(self) -> int:

@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from agent.crossing import off
 from envs.chat import clean
 from envs.errors import Refused, UnknownName, UserError
+from memory.admission import disputes
 from memory.asof import as_of as read_as_of
 from memory.asof import lesson_at
 from memory.forget import apply_forget, plan_forget
@@ -150,7 +151,8 @@ async def forget(body: Forget, memory: Mem) -> Forgotten:
     plan = await off(plan_forget, memory.ledger, clean(body.source))
     changes: tuple[Change, ...] = ()
     if body.apply and plan.items:
-        changes = await off(apply_forget, memory, plan, actor="user")
+        changes = await off(apply_forget, memory.ledger, plan, actor="user")
+        await off(memory.sync)
     return Forgotten(applied=body.apply, plan=plan, changes=changes)
 
 
@@ -191,7 +193,7 @@ async def show_lesson(
         history=tuple(await off(ledger.history, lesson)),
         exposures=tuple(exposures[-TOLD:]),
         exposures_total=len(exposures),
-        disputes=tuple(await off(memory.disputes, found)),
+        disputes=tuple(await off(disputes, memory.ledger, found)),
     )
 
 

@@ -12,6 +12,7 @@ import typer
 from agent.home import open_memory
 from agent.settings import load as load_settings
 from envs.errors import UnknownName, UserError, clip
+from memory.admission import disputes
 from memory.asof import as_of as read_as_of
 from memory.asof import lesson_at
 from memory.forget import ForgetPlan, apply_forget, plan_forget
@@ -71,17 +72,17 @@ def show(lesson: Annotated[str, typer.Argument()], as_of: AsOf = "", as_json: Js
         _show_past(lesson_at(memory.ledger, lesson, as_of), as_of, as_json=as_json)
         return
     found = memory.ledger.lesson(lesson)
-    disputes = memory.disputes(found) if found.contradicts or _named(memory, lesson) else []
+    others = disputes(memory.ledger, found)
     source = _trajectory(memory, found)
     history = memory.ledger.history(lesson)
     exposures = memory.ledger.exposures(lesson=lesson)
     if as_json:
         steps = [] if source is None else [s for s in source.steps if _within(found, s.index)]
         parts = {"lesson": found, "steps": steps, "history": history, "exposures": exposures}
-        say_json({**parts, "disputes": disputes})
+        say_json({**parts, "disputes": others})
         return
     _head(found)
-    for other in disputes:
+    for other in others:
         how = "contradicts" if other.id in found.contradicts else "is contradicted by"
         out.print(f"  [bold red]≠[/bold red] {how} {other.id} ({other.status}): {safe(other.text)}")
     if source is not None:
@@ -202,7 +203,7 @@ def forget(
     if apply and purge:
         purged = purge_source(memory, source, home=load_settings().home, runs=runs)
     elif apply:
-        changes = apply_forget(memory, plan)
+        changes = apply_forget(memory.ledger, plan)
     if as_json:
         say_json({"plan": plan, "applied": apply, "changes": changes, "purged": purged})
         return
@@ -227,7 +228,7 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Takes in the lessons of a file, all or nothing; can be undone."""
-    done = load(opened(), file, prefer=_prefer(prefer))
+    done = load(opened().ledger, file, prefer=_prefer(prefer))
     if as_json:
         say_json(done)
         return
@@ -246,7 +247,7 @@ def undo(
 ) -> None:
     """Takes back a change (see `journeyman history`)."""
     reason = "asked for on the command line"
-    done = opened().take_back(change, reason=reason, cascade=cascade)
+    done = opened().ledger.take_back(change, reason=reason, cascade=cascade)
     if as_json:
         say_json(done[-1] if len(done) == 1 else done)
         return
@@ -288,12 +289,6 @@ def _prefer(name: str) -> Prefer | None:
     if name:
         raise UnknownName("side", name, get_args(Prefer))
     return None
-
-
-def _named(memory: Memory, lesson: str) -> bool:
-    """Whether any other lesson may speak of this one; keeps `show` from syncing the index."""
-    query = "SELECT 1 FROM lessons WHERE id <> ? AND instr(body, ?) LIMIT 1"
-    return bool(memory.ledger.ask(query, lesson, lesson))
 
 
 def _head(found: Lesson) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from envs.errors import Refused, UnknownName
-from memory.admission import SOURCES, kin, merged
+from memory.admission import SOURCES, disputes, kin, merged
 from memory.embed import Embedder, HashEmbedder, MiniLM
 from memory.index import ListIndex
 from memory.ledger import Ledger
@@ -113,8 +113,8 @@ def test_a_contradiction_is_refused_until_it_is_declared(memory: Memory) -> None
         memory.add(lesson(never), reason="two")
     second = memory.add(lesson(never, contradicts=(first.target,)), reason="it was empty")
     one, two = (memory.ledger.lesson(change.target) for change in (first, second))
-    assert [o.id for o in memory.disputes(one)] == [two.id]
-    assert [o.id for o in memory.disputes(two)] == [one.id]
+    assert [o.id for o in disputes(memory.ledger, one)] == [two.id]
+    assert [o.id for o in disputes(memory.ledger, two)] == [one.id]
     shown = memory.recall(
         Query(goal="eggs are needed"), budget_tokens=500, floor=0.3, most=5, guard=True
     )

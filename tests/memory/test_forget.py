@@ -64,7 +64,7 @@ def test_a_run_is_forgotten_down_to_what_was_merged_from_it(memory: Memory) -> N
     ]
     assert plan.returning == ("other",)
     assert len(ids(memory)) == 5
-    changes = apply_forget(memory, plan)
+    changes = apply_forget(memory.ledger, plan)
     assert ids(memory) == {"other", "apart"}
     assert {change.reason for change in changes} >= {"forgotten: it was learned in run r1"}
     shown = memory.recall(Query(goal="at other"), budget_tokens=99, floor=0.6, most=3, guard=True)
@@ -92,7 +92,7 @@ def test_a_source_that_only_confirmed_is_taken_off(memory: Memory) -> None:
         plan = plan_forget(memory.ledger, source)
         assert told(plan) == {"a": "detach"}
         assert "its words come from elsewhere" in plan.items[0].why
-    changes = apply_forget(memory, plan_forget(memory.ledger, "r2"))
+    changes = apply_forget(memory.ledger, plan_forget(memory.ledger, "r2"))
     kept = memory.ledger.lesson("a")
     assert (kept.source.task_keys, kept.sources) == (("k1",), ())
     memory.take_back(changes[0].batch, reason="no")
@@ -149,9 +149,9 @@ def test_a_lesson_is_a_source_too(memory: Memory) -> None:
     assert told(plan_forget(memory.ledger, "a")) == {"a": "remove", "b": "remove"}
     plan = plan_forget(memory.ledger, "b")
     assert (told(plan), plan.returning) == ({"b": "remove"}, ("a",))
-    apply_forget(memory, plan)
+    apply_forget(memory.ledger, plan)
     assert told(plan_forget(memory.ledger, "b")) == {"b": "gone"}
-    assert apply_forget(memory, plan_forget(memory.ledger, "b")) == ()
+    assert apply_forget(memory.ledger, plan_forget(memory.ledger, "b")) == ()
 
 
 def test_a_source_nobody_knows_is_named(memory: Memory) -> None:
@@ -168,7 +168,7 @@ def test_a_plan_that_is_out_of_date_is_refused_whole(memory: Memory) -> None:
     plan = plan_forget(memory.ledger, "r1")
     memory.edit(memory.ledger.lesson("b").model_copy(update={"pinned": True}), reason="keep")
     with pytest.raises(Refused, match="lesson b was altered meanwhile"):
-        apply_forget(memory, plan)
+        apply_forget(memory.ledger, plan)
     assert ids(memory) == {"a", "b"}
 
 
@@ -176,7 +176,7 @@ def test_what_was_forgotten_can_be_learned_again_from_elsewhere(memory: Memory) 
     ran(memory, "r1", "k1")
     ran(memory, "r2", "k2")
     add(memory, "a", "open the door", by="r1")
-    changes = apply_forget(memory, plan_forget(memory.ledger, "r1"))
+    changes = apply_forget(memory.ledger, plan_forget(memory.ledger, "r1"))
     add(memory, "b", "open the door", by="r2")
     with pytest.raises(Refused, match="a can't come back: lesson b"):
         memory.take_back(changes[0].batch, reason="no")

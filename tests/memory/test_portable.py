@@ -52,12 +52,12 @@ def test_a_round_trip_gives_the_same_bytes(opens: Opens, tmp_path: Path) -> None
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     assert export(filled(opens("here")).ledger, one) == 3
     there = opens("there")
-    done = load(there, one)
+    done = load(there.ledger, one)
     assert done.added == ("a", "b", "c")
     assert {(change.actor, change.op) for change in done.changes} == {("import:one.jsonl", "add")}
     assert export(there.ledger, two) == 3
     assert one.read_bytes() == two.read_bytes()
-    assert load(there, two).same == ("a", "b", "c")
+    assert load(there.ledger, two).same == ("a", "b", "c")
     there.take_back(done.changes[0].batch, reason="no")
     assert there.ledger.lessons() == []
 
@@ -72,11 +72,11 @@ def test_conflicts_are_told_and_decided(opens: Opens, tmp_path: Path) -> None:
     with pytest.raises(
         Refused, match=r"2 of 3 .*: a \(differs\), c \(removed here\); nothing was written"
     ):
-        load(there, path)
+        load(there.ledger, path)
     assert [one.id for one in there.ledger.lessons()] == ["a"]
-    mine = load(there, path, prefer="mine")
+    mine = load(there.ledger, path, prefer="mine")
     assert (mine.added, mine.edited, [one.id for one in mine.kept]) == (("b",), (), ["a", "c"])
-    theirs = load(there, path, prefer="theirs")
+    theirs = load(there.ledger, path, prefer="theirs")
     assert (theirs.added, theirs.edited, theirs.same) == (("c",), ("a",), ("b",))
     stored = there.ledger.lesson("a")
     assert (stored.text, stored.status, stored.version) == ("other words", "retired", 2)
@@ -87,7 +87,7 @@ def test_what_another_lesson_says_here_is_left_out(opens: Opens, tmp_path: Path)
     export(filled(opens("here")).ledger, path)
     there = opens("there")
     there.add(lesson("mine", "Other words!"), reason="r")
-    done = load(there, path)
+    done = load(there.ledger, path)
     assert (done.known, done.added) == (("a",), ("b", "c"))
 
 
@@ -101,7 +101,7 @@ def test_damaged_lines_are_listed_all_and_nothing_is_written(opens: Opens, tmp_p
     path.write_bytes(b"\n".join([*lines, late.encode(), b"{}"]))
     there = opens("there")
     with pytest.raises(UserError, match="is damaged") as caught:
-        load(there, path)
+        load(there.ledger, path)
     said = str(caught.value)
     for part in (
         "line 3: not JSON",

@@ -146,7 +146,7 @@ def test_runs_stay_unless_they_are_asked_for_and_are_named(memory: Memory, home:
 
 def test_what_was_forgotten_before_can_be_purged_later(memory: Memory, home: Path) -> None:
     lived(memory, home)
-    apply_forget(memory, plan_forget(memory.ledger, "r1"))
+    apply_forget(memory.ledger, plan_forget(memory.ledger, "r1"))
     assert holding(home)
     purge_source(memory, "r1", home=home, runs=True)
     assert holding(home) == []
@@ -228,9 +228,9 @@ def test_what_was_purged_does_not_come_back_by_itself_from_a_file(
     export(memory.ledger, tmp_path / "kept.jsonl")
     purge_source(memory, "a", home=home)
     with pytest.raises(Refused, match=r"a \(purged here\); nothing was written"):
-        load(memory, tmp_path / "kept.jsonl")
-    assert load(memory, tmp_path / "kept.jsonl", prefer="mine").added == ()
-    assert load(memory, tmp_path / "kept.jsonl", prefer="theirs").added == ("a",)
+        load(memory.ledger, tmp_path / "kept.jsonl")
+    assert load(memory.ledger, tmp_path / "kept.jsonl", prefer="mine").added == ()
+    assert load(memory.ledger, tmp_path / "kept.jsonl", prefer="theirs").added == ("a",)
 
 
 def test_a_recalled_text_of_others_stays(memory: Memory, home: Path) -> None:
