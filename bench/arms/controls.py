@@ -21,10 +21,10 @@ from envs.errors import UserError
 from envs.types import Task
 from memory.index import ListIndex
 from memory.ledger import Ledger
-from memory.query import Query
-from memory.recall import Memory
+from memory.query import Query, applies, wrote
+from memory.recall import Memory, render
 from memory.text import estimate_tokens
-from memory.types import SHOWABLE, Lesson, Recalled, Usage
+from memory.types import Lesson, Recalled, Usage
 
 
 class Journeyman(Arm):
@@ -170,17 +170,18 @@ class _Shuffled(Memory):
         )
         ring = _showable(self, query)
         place = {lesson.id: number for number, lesson in enumerate(ring)}
-        others = [ring[(place[item.lesson] + 1) % len(ring)] for item in found if len(ring) > 1]
+        known = [place[item.lesson] for item in found if item.lesson in place]
+        others = [ring[(at + 1) % len(ring)] for at in known if len(ring) > 1]
         return _fit(others, budget_tokens)
 
 
 def _showable(memory: Memory, query: Query) -> list[Lesson]:
-    """Lessons that may be shown, without those that go back to this very task."""
+    """Lessons that may be shown here, without those that go back to this very task."""
     return sorted(
         (
             lesson
             for lesson in memory.ledger.lessons(limit=-1)
-            if lesson.status in SHOWABLE and query.task_key not in lesson.source.task_keys
+            if applies(lesson, query, now=memory.ledger.now()) and not wrote(query, lesson)
         ),
         key=lambda lesson: lesson.id,
     )
@@ -189,19 +190,16 @@ def _showable(memory: Memory, query: Query) -> list[Lesson]:
 def _fit(lessons: Sequence[Lesson], budget: int) -> tuple[Recalled, ...]:
     shown: list[Recalled] = []
     for lesson in lessons:
-        tokens = estimate_tokens(f"- [{lesson.id}] {lesson.text}")
-        if sum(one.tokens for one in shown) + tokens > budget:
-            break
-        shown.append(
-            Recalled(
-                lesson=lesson.id,
-                version=lesson.version,
-                text=lesson.text,
-                similarity=0.0,
-                tokens=tokens,
-                source=lesson.source,
-            )
+        item = Recalled(
+            lesson=lesson.id,
+            version=lesson.version,
+            text=lesson.text,
+            similarity=0.0,
+            tokens=estimate_tokens(f"- [{lesson.id}] {lesson.text}"),
+            source=lesson.source,
         )
+        if estimate_tokens(render([*shown, item])) <= budget:
+            shown.append(item)
     return tuple(shown)
 
 
