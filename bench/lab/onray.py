@@ -15,7 +15,6 @@ from bench.lab.pool import (
     Processes,
     Seat,
     WorkerDied,
-    threads_each,
 )
 from bench.lab.worker import Order, Result
 from envs.errors import (
@@ -81,7 +80,7 @@ class OnRay:
                 self._free.append(seat)
 
     def _seat(self) -> Any:
-        return self._actor.remote(threads_each(self.count))
+        return self._actor.remote()
 
 
 def pool_of(backend: str, count: int, address: str = "") -> Pool:

@@ -18,8 +18,6 @@ from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from bench.lab.worker import Order, Result, Worker
 from envs.errors import InternalError, boundary
 
@@ -68,7 +66,7 @@ class Here:
 
     def _play(self, order: Order) -> Result:
         if self._seat is None:
-            self._seat = Seat(0)
+            self._seat = Seat()
         return self._seat.play(order)
 
     def _leave(self) -> None:
@@ -117,7 +115,7 @@ class Processes:
 
     def _take(self) -> _Process:
         with self._lock:
-            process = self._idle.pop() if self._idle else _Process(threads_each(self.count))
+            process = self._idle.pop() if self._idle else _Process()
             self._all.add(process)
             return process
 
@@ -146,7 +144,7 @@ class _Process:
     folder, so that nothing is left of it when it is ended in the middle of a cell.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         context = get_context("spawn")
         self._theirs, self._line = context.Pipe(duplex=False)
         self._folder = Path(tempfile.mkdtemp(prefix="journeyman-worker-"))
@@ -154,7 +152,7 @@ class _Process:
             1,
             mp_context=context,
             initializer=_begin,
-            initargs=(self._theirs, threads, str(self._folder)),
+            initargs=(self._theirs, str(self._folder)),
         )
 
     def play(self, order: Order) -> Future[Result]:
@@ -184,17 +182,12 @@ class _Process:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def threads_each(count: int) -> int:
-    """Threads of a local model, so that all workers' models together have one a core."""
-    return max(1, (psutil.cpu_count() or 1) // max(1, count))
-
-
 class Seat:
     """A worker and the event loop that it belongs to."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._worker = Worker(threads=threads)
+        self._worker = Worker()
 
     def play(self, order: Order) -> Result:
         """Plays a cell. Raises `JourneymanError` and nothing else."""
@@ -212,10 +205,10 @@ _seats: list[Seat] = []
 """The seat of this worker process; empty in any other."""
 
 
-def _begin(line: Connection, threads: int, folder: str) -> None:
+def _begin(line: Connection, folder: str) -> None:
     threading.Thread(target=_follow, args=(line, folder), daemon=True).start()
     tempfile.tempdir = folder
-    _seats.append(Seat(threads))
+    _seats.append(Seat())
     Finalize(None, _leave, exitpriority=1)  # its threads would keep the process from ending
 
 

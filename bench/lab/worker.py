@@ -102,8 +102,7 @@ class After(Frozen):
 class Worker:
     """Plays orders one after the other; belongs to one event loop."""
 
-    def __init__(self, *, threads: int = 0, env_workers: int = 1) -> None:
-        self._threads = threads
+    def __init__(self, *, env_workers: int = 1) -> None:
         self._env_workers = env_workers
         self._models: dict[str, Model] = {}
         self._envs: dict[str, Env] = {}

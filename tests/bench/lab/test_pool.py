@@ -16,7 +16,7 @@ from agent.settings import Settings
 from bench.lab.acting import Leak
 from bench.lab.conduct import common
 from bench.lab.onray import pool_of
-from bench.lab.pool import Here, Processes, WorkerDied, threads_each
+from bench.lab.pool import Here, Processes, WorkerDied
 from bench.lab.table import packed
 from bench.lab.types import ArmSpec, Cell
 from bench.lab.worker import Order
@@ -131,8 +131,3 @@ def test_pools_go_by_name() -> None:
         pool_of("cluster", 1)
     with pytest.raises(UserError, match="-1 workers; 0 plays in this process"):
         pool_of("processes", -1)
-
-
-def test_all_models_together_have_a_thread_a_core() -> None:
-    cores = psutil.cpu_count() or 1
-    assert (threads_each(1), threads_each(10 * cores), threads_each(0)) == (cores, 1, cores)

@@ -55,7 +55,7 @@ def cell(settings: Settings) -> Any:
             played=played or {},
             session="s",
         )
-        seat = Seat(0)
+        seat = Seat()
         try:
             return seat.play(order)
         finally:
