@@ -71,6 +71,24 @@ def planned(experiment: Experiment, envs: Mapping[str, Env]) -> Plan:
     return Plan(experiment=experiment, streams=tuple(streams), tasks=tasks, notes=notes)
 
 
+def asked_for(experiment: Experiment) -> int | None:
+    """How many cells it has where its environments have as many tasks as it asks for.
+
+    None where that depends on how many types of task there are.
+    """
+    if experiment.order == "types" and not experiment.checkpoints:
+        return None
+    total = 0
+    for arm in experiment.arms:
+        learns = kind_of(arm).learns and experiment.learn is not None
+        train = experiment.learn.n if learns and experiment.learn else 0
+        points = len({min(point, train) for point in experiment.checkpoints} or {train})
+        asked = [one for one in experiment.measure if not arm.sets or one.name in arm.sets]
+        measured = sum(min(arm.n or one.n, one.n) for one in asked)
+        total += len(seeds_of(experiment, arm)) * (train + measured * (points if learns else 1))
+    return total
+
+
 def seeds_of(experiment: Experiment, arm: ArmSpec) -> tuple[int, ...]:
     """All seeds for arms in which chance has a part; else the first, which would repeat."""
     kind = kind_of(arm)

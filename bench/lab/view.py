@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from agent.intervals import wilson
+from bench.lab.plan import asked_for
 from bench.lab.table import FILE, Table, lines
 from bench.report.markdown import told
 from bench.report.page import index, page
@@ -38,6 +39,7 @@ def write_pages(folder: Path, place: Path) -> Path:
             )
         found = [f"{text} ({cell})" if cell else text for cell, text in table.flags()]
         sessions = table.sessions()
+        cells = asked_for(experiment) or (sessions[-1].get("cells") if sessions else None)
         html = page(
             experiment,
             rows,
@@ -45,14 +47,14 @@ def write_pages(folder: Path, place: Path) -> Path:
             table.transcript,
             flags=found,
             guards=GUARDS,
-            cells=sessions[-1].get("cells") if sessions else None,
+            cells=cells,
             notes=table.notes,
         )
         target = place / f"{experiment.name}.html"
         try:
             place.mkdir(parents=True, exist_ok=True)
             target.write_text(html, "utf-8")
-            markdown = told(experiment, rows, sessions)
+            markdown = told(experiment, rows, sessions, cells=cells)
             (place / f"{experiment.name}.md").write_text(markdown, "utf-8")
             packed = gzip.compress("\n".join([*lines(rows), ""]).encode(), mtime=0)
             (place / f"{experiment.name}.rows.jsonl.gz").write_bytes(packed)

@@ -17,13 +17,18 @@ HEAD = (
 )  # fmt: skip
 
 
-def told(experiment: Experiment, rows: Sequence[Row], sessions: Sequence[Mapping[str, Any]]) -> str:
-    """The page. Every figure is worked out from `rows`."""
+def told(
+    experiment: Experiment,
+    rows: Sequence[Row],
+    sessions: Sequence[Mapping[str, Any]],
+    *,
+    cells: int | None = None,
+) -> str:
+    """The page. Every figure is worked out from `rows`; `cells` is how many are asked for."""
     results = Results(experiment, tuple(rows))
-    planned = sessions[-1].get("cells") if sessions else None
     parts = [f"# {experiment.title}", experiment.note]
-    if planned and planned > len(rows):
-        parts.append(f"**{len(rows)} of {planned} cells are played so far; this may change.**")
+    if cells and cells > len(rows):
+        parts.append(f"**{len(rows)} of {cells} cells are played so far; this may change.**")
     parts.append("\n".join(f"- {_safe(line)}" for line in sentences(results)))
     parts.append("\n".join([_line(HEAD), _line(["---"] * len(HEAD)), *_lines(results)]))
     parts.append(

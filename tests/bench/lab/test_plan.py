@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.lab.plan import check, ordered, planned, points_of
+from agent.settings import ModelSettings
+from bench.lab.plan import asked_for, check, ordered, planned, points_of
 from bench.lab.types import ArmSpec, Experiment, Tasks
 from envs.errors import Missing, UnknownName, UserError
 from envs.toy import Toy
@@ -143,3 +144,20 @@ def test_an_arm_that_is_not_there_is_told(
 ) -> None:
     with pytest.raises(error, match=said):
         check(small(ArmSpec(name="mine", kind=kind)))
+
+
+def test_what_is_asked_for_is_what_is_planned() -> None:
+    experiment = Experiment(
+        name="counted",
+        title="How many cells?",
+        learn=Tasks(env="toy", split="train", n=4),
+        measure=(Tasks(env="toy", split="val", n=3), Tasks(env="toy", split="test", n=2)),
+        arms=(
+            ArmSpec(name="luck", kind="random", n=2),
+            ArmSpec(name="ours", kind="full-context", model="any", sets=("toy/val",)),
+        ),
+        models={"any": ModelSettings()},
+        seeds=(0, 1),
+        checkpoints=(0, 2, 4),
+    )
+    assert asked_for(experiment) == len(planned(experiment, {"toy": Toy()}).cells)

@@ -22,10 +22,8 @@ def test_every_arm_has_its_line_and_its_figures(invented: Any) -> None:
 
 
 def test_a_table_that_is_not_all_played_says_so(invented: Any) -> None:
-    sessions = [{**one, "cells": 99_999} for one in invented.sessions]
-    assert f"{len(invented.rows)} of 99999 cells" in told(
-        invented.experiment, invented.rows, sessions
-    )
+    page = told(invented.experiment, invented.rows, invented.sessions, cells=99_999)
+    assert f"{len(invented.rows)} of 99999 cells" in page
 
 
 def test_a_table_without_rows_is_a_page_too(invented: Any) -> None:
