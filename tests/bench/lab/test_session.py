@@ -70,10 +70,11 @@ def count(home: Path) -> int:
 
 @contextmanager
 def conducting(home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    home.mkdir(exist_ok=True)
     playing = subprocess.Popen(
         [sys.executable, str(HERE / "conducting.py"), str(home)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(home)},
         start_new_session=True,
         stderr=subprocess.PIPE,
     )
