@@ -153,6 +153,11 @@ def test_the_door_turns_a_mistake_into_exit_code_2(mine: Path, tmp_path: Path) -
     assert "bench/lab/types.py" in done.stderr
 
 
+def listening() -> None:
+    """A test run in the background of a shell hands down that Ctrl-C is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_keeps_rows_ends_workers_and_says_how_to_go_on(mine: Path, tmp_path: Path) -> None:
     mine.write_text(mine.read_text().replace("n = 2", "n = 180"))
     with subprocess.Popen(
@@ -163,6 +168,7 @@ def test_ctrl_c_keeps_rows_ends_workers_and_says_how_to_go_on(mine: Path, tmp_pa
         stderr=subprocess.PIPE,
         start_new_session=True,
         text=True,
+        preexec_fn=listening,
     ) as playing:
         assert playing.stdout is not None
         rows = [json.loads(playing.stdout.readline()) for _ in range(3)]
