@@ -38,7 +38,7 @@ class Compared:
         sides = [self.results.of(a, within=within, first=first) for a in (arm, against)]
         if not all(sides):
             return None
-        return paired(*sides, seed=0), first
+        return paired(*sides, seed=0, checked=True), first
 
 
 def planned(results: Results) -> list[tuple[str, str]]:

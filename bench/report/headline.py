@@ -79,7 +79,7 @@ def _compared(compared: Compared, arm: str, against: str, within: str) -> Text |
         return None
     difference, first = found
     sides = [results.of(a, within=within, first=first) for a in (arm, against)]
-    plan = paired(*sides, seed=0, difference=ASKED, samples=10).needed
+    plan = paired(*sides, seed=0, difference=ASKED, samples=10, checked=True).needed
     one, other = (
         f"{label(results, a, first=first)} solved {solved(rate(rows))}"
         for a, rows in zip((arm, against), sides, strict=True)

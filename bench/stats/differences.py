@@ -137,6 +137,7 @@ def paired(
     seed: int,
     difference: float | None = None,
     samples: int = SAMPLES,
+    checked: bool = False,
 ) -> Difference:
     """Difference of two arms, `rows_a` less `rows_b`.
 
@@ -144,9 +145,11 @@ def paired(
     Bonett & Price's adjusted Wald interval for as many pairs as the runs of the tasks are worth,
     which stays honest where the bootstrap sees no flips or few clusters. `difference` is the size
     to plan for instead of the one found. Raises `UserError` for arms that must not be compared
-    (`comparable`).
+    (`comparable`), unless the caller has `checked` that: rows don't tell that an arm would have
+    begun again where it never had to.
     """
-    if reason := comparable(rows_a, rows_b):
+    reason = "" if checked else comparable(rows_a, rows_b)
+    if reason:
         raise UserError(
             reason,
             repair="compare first attempts (`first_attempts`), or with resampling at equal cost",
