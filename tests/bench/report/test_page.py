@@ -190,3 +190,18 @@ def test_an_index_without_experiments_says_so() -> None:
 
 def _of(invented: Any, arm: str) -> list[Row]:
     return [row for row in invented.rows if row.arm == arm]
+
+
+def test_arms_that_may_retry_compare_where_one_never_had_to(invented: Any) -> None:
+    arm = next(spec for spec in invented.experiment.arms if spec.kind == "reflexion")
+    rows = [row for row in invented.rows if row.arm == arm.name]
+    once = [row.model_copy(update={"attempts": 1}) for row in rows]
+    again = [
+        row.model_copy(update={"arm": "resampling", "kind": "resampling", "attempts": 2})
+        for row in rows
+    ]
+    other = arm.model_copy(update={"name": "resampling", "kind": "resampling"})
+    experiment = invented.experiment.model_copy(
+        update={"arms": (arm, other), "compare": ((arm.name, "resampling"),), "baseline": ""}
+    )
+    assert "resampling" in page(experiment, [*once, *again], [], lambda _cell: None)
