@@ -23,7 +23,7 @@ compiler:
 
 # Reports are looked at in a real browser; without one those tests are skipped, and say so.
 browser: $(READY)
-	@command -v chromium chromium-browser google-chrome >/dev/null 2>&1 || { \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no browser: installing chromium"; \
 	    apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \

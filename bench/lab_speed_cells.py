@@ -58,8 +58,11 @@ class NoPool:
     count = 1
 
     def submit(self, order: Order) -> Future[Result]:
-        """Nobody plays here."""
-        raise NotImplementedError
+        """Raises `InternalError`: nobody plays here."""
+        raise InternalError(
+            f"cell {order.cell.id} was given to a pool that plays nothing",
+            repair="call `Conductor.order` alone, or take a pool of bench/lab/pool.py",
+        )
 
     def close(self) -> None:
         """Nothing to do."""
