@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from pathlib import Path
@@ -232,12 +232,12 @@ def _follow(line: Connection, folder: str) -> None:
 
 @contextmanager
 def _deaf() -> Iterator[None]:
-    """Processes begun in here hear no Ctrl-C: it is their parent's to handle."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes begun in here hear no Ctrl-C: it is their parent's to handle, and waits for the
+    end of this block. (Ignored instead of held back, one that came in here would be lost.)
+    """
+    resource_tracker.ensure_running()  # when it begins, it takes the mask away
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -97,6 +101,33 @@ def test_closing_does_not_wait_for_a_cell(
     assert folders() == set()
     with pytest.raises(WorkerDied):
         endless.result(10)
+
+
+def test_ctrl_c_is_held_back_while_a_worker_begins_and_is_not_lost(
+    order: Asks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(ProcessPoolExecutor):
+        def submit(self, *given: Any, **more: Any) -> Any:
+            begun = super().submit(*given, **more)
+            os.kill(os.getpid(), signal.SIGINT)
+            return begun
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        pool = Processes(1)
+        with closing(pool):
+            assert pool.submit(order()).result(60).row.steps > 0
+            (worker,) = workers()
+            worker.send_signal(signal.SIGINT)  # as a terminal does
+            assert pool.submit(order(task=1)).result(60).row.steps > 0
+            assert workers() == [worker]
+            pool.close()
+            monkeypatch.setattr("bench.lab.pool.ProcessPoolExecutor", Interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                pool.submit(order())
+        assert workers() == []
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(
