@@ -102,7 +102,55 @@ SMALL = Experiment(
     baseline="bare",
 )
 
-NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL)}
+MEMORY = Experiment(
+    name="memory",
+    title="Does memory help a weak student, and is it what the lessons say?",
+    note=(
+        "Every learning arm plays the same train houses first, then measured houses that share no "
+        "task with them; nothing is learned while measuring, and every lesson found is shown "
+        "(none is withheld). All arms act without thoughts, have the same tokens for what they "
+        "remember and break loops alike. The embedded model wins about two thirds of these houses "
+        "bare, so a difference has room on both sides."
+    ),
+    models={"135M": SMOL},
+    learn=Tasks(env="household:nook", split="train", n=24),
+    measure=(Tasks(env="household:nook", split="val", n=60),),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        *(
+            ArmSpec(name=name, kind=kind, model="135M", options=ACT)
+            for name, kind in (
+                ("no memory", "bare"),
+                ("memory", "journeyman"),
+                ("random memory", "random-memory"),
+                ("shuffled memory", "shuffled-memory"),
+                ("full context", "full-context"),
+                ("Reflexion", "reflexion"),
+                ("ExpeL", "expel"),
+                ("AWM", "awm"),
+                ("ReasoningBank", "reasoningbank"),
+                ("ACE", "ace"),
+            )
+        ),
+    ),
+    seeds=(0,),
+    checkpoints=(24,),
+    note_tokens=96,
+    compare=(
+        ("memory", "no memory"),
+        ("memory", "random memory"),
+        ("memory", "shuffled memory"),
+        ("memory", "full context"),
+        ("memory", "ExpeL"),
+        ("memory", "AWM"),
+        ("memory", "ReasoningBank"),
+        ("memory", "ACE"),
+    ),
+    baseline="no memory",
+)
+
+NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY)}
 
 
 def named(name: str) -> Experiment:
