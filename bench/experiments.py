@@ -118,10 +118,10 @@ MEMORY = Experiment(
     arms=(
         ArmSpec(name="random", kind="random"),
         ArmSpec(name="expert", kind="expert"),
+        ArmSpec(name="no memory", kind="bare", model="135M"),
         *(
             ArmSpec(name=name, kind=kind, model="135M", options=ACT)
             for name, kind in (
-                ("no memory", "bare"),
                 ("memory", "journeyman"),
                 ("random memory", "random-memory"),
                 ("shuffled memory", "shuffled-memory"),
