@@ -272,6 +272,8 @@ def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str
         verdicts=verdicts_of(state),
         usage=Usage(**state.get("usage", {})),
         attempts=state.get("attempt", 0) + 1,
+        reflections=tuple(state.get("reflections", ())),
+        notes=tuple(state.get("notes", ())),
         began=began,
         ended=now(),
     )

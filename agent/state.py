@@ -40,6 +40,8 @@ class State(TypedDict, total=False):
     """The answer, in chat."""
     reflections: Annotated[list[str], operator.add]
     """What to do better, one for each rejected attempt."""
+    notes: Annotated[list[dict[str, Any]], operator.add]
+    """What second looks came to; each names its kind in `by`."""
     verdicts: Annotated[list[dict[str, Any]], operator.add]
     """One for each attempt."""
     usage: Annotated[dict[str, Any], add_usage]
@@ -69,6 +71,8 @@ class Attempt(Frozen):
     """The answer, in chat."""
     stop: str = ""
     """Why it was stopped from outside, if it was."""
+    advice: tuple[str, ...] = ()
+    """What was to be done better after each attempt before it."""
 
 
 def steps_of(state: State) -> tuple[StepRecord, ...]:
@@ -87,6 +91,7 @@ def attempt_of(state: State, task: Task) -> Attempt:
         last=seen_of(state),
         answer=state.get("answer", ""),
         stop=state.get("stop", ""),
+        advice=tuple(state.get("reflections", ())),
     )
 
 

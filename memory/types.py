@@ -257,6 +257,10 @@ class Trajectory(Frozen):
     """How often the episode was begun; more than one is an `oracle_retry`."""
     lessons: tuple[str, ...] = ()
     """Lessons that it wrote."""
+    reflections: tuple[str, ...] = ()
+    """What was to be done better, one for each rejected attempt that was begun again."""
+    notes: tuple[dict[str, Any], ...] = ()
+    """What second looks at answers and actions came to; each names its kind in `by`."""
     began: str = ""
     """ISO time (UTC)."""
     ended: str = ""
