@@ -10,23 +10,11 @@ those that were tried least are offered.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
+from memory.essence import IDLE, LOOKS, MOVES, reverse
 from memory.types import StepRecord
-
-IDLE = "Nothing happens."
-LOOKS = ("look", "inventory", "examine ", "help")
-"""Beginnings of commands that change nothing."""
-MOVES = ("go to ",)
-BACK = (
-    (re.compile(r"take (.+) from (.+)"), "move {0} to {1}"),
-    (re.compile(r"move (.+) to (.+)"), "take {0} from {1}"),
-    (re.compile(r"open (.+)"), "close {0}"),
-    (re.compile(r"close (.+)"), "open {0}"),
-)
-"""What takes an action back."""
 
 
 def worthwhile(choices: Sequence[str], steps: Sequence[StepRecord]) -> tuple[str, ...]:
@@ -60,12 +48,3 @@ def worthwhile(choices: Sequence[str], steps: Sequence[StepRecord]) -> tuple[str
     doing = [c for c in choices if not c.startswith(LOOKS) and c != back] or list(choices)
     least = min((total[c] for c in doing), default=0)
     return tuple(c for c in doing if total[c] == least)
-
-
-def reverse(action: str) -> str:
-    """The action that takes `action` back, or an empty string."""
-    for pattern, back in BACK:
-        match = pattern.fullmatch(action)
-        if match:
-            return back.format(*match.groups())
-    return ""

@@ -8,8 +8,8 @@ from typing import Any
 from agent.models.types import Model, Sampling
 from agent.state import Attempt
 from agent.transcript import prompt
-from agent.workflow import essential
 from envs.errors import clip, one_line
+from memory.essence import essential
 from memory.recall import strip_marked
 from memory.types import Lesson, LessonKind, Scope, Source, Usage, Verdict
 

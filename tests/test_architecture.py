@@ -217,7 +217,6 @@ NODE_FILES = (
     "agent/verifier.py",
     "agent/selfcheck.py",
     "agent/reflector.py",
-    "agent/workflow.py",
     "agent/budget.py",
     "agent/state.py",
     "agent/kit.py",

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from agent.models.types import Sampling
 from agent.runner import Crew
-from agent.workflow import essential
 from bench.arms.learning import (
     Thinker,
     asking,
@@ -29,6 +28,7 @@ from bench.arms.types import Desk, Note, Played
 from bench.arms.worked import solved_text
 from envs.errors import UserError, clip, one_line
 from envs.types import Task
+from memory.essence import essential
 from memory.text import estimate_tokens
 from memory.types import StepRecord, Trajectory, Usage
 

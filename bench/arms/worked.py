@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from agent.loops import MOVES
-from agent.workflow import essential
 from bench.arms.learning import Thinker
 from bench.arms.types import Desk, Note
 from envs.errors import UserError
 from envs.types import Task
+from memory.essence import essential
 from memory.text import estimate_tokens
 from memory.types import StepRecord
 

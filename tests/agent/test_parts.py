@@ -13,9 +13,9 @@ from agent.player import Seen
 from agent.settings import BudgetSettings, load
 from agent.state import Attempt
 from agent.verifier import Shown, ToolResults
-from agent.workflow import essential
 from envs.errors import UserError
 from envs.types import Task
+from memory.essence import essential
 from memory.types import StepRecord
 
 TASK = Task(id="t", env="toy", goal="Bring me the spoon.", key="k", split="train")

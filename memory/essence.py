@@ -1,12 +1,26 @@
-"""From a solved attempt to a workflow lesson, without a model: the actions that mattered."""
+"""What of an attempt's steps led to the goal, without a model: the actions that mattered.
+
+The words are those of text games: `go to`, `take`, `move`, `open`, and "Nothing happens."
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from agent.loops import IDLE, LOOKS, MOVES, reverse
 from memory.types import StepRecord
 
+IDLE = "Nothing happens."
+LOOKS = ("look", "inventory", "examine ", "help")
+"""Beginnings of commands that change nothing."""
+MOVES = ("go to ",)
+BACK = (
+    (re.compile(r"take (.+) from (.+)"), "move {0} to {1}"),
+    (re.compile(r"move (.+) to (.+)"), "take {0} from {1}"),
+    (re.compile(r"open (.+)"), "close {0}"),
+    (re.compile(r"close (.+)"), "open {0}"),
+)
+"""What takes an action back."""
 OPENS = ("open ",)
 
 
@@ -48,3 +62,12 @@ def _joined(head: list[StepRecord], tail: list[StepRecord]) -> list[StepRecord]:
     if head and tail and head[-1].action.startswith(MOVES) and tail[0].action.startswith(MOVES):
         head = head[:-1]
     return [*head, *tail]
+
+
+def reverse(action: str) -> str:
+    """The action that takes `action` back, or an empty string."""
+    for pattern, back in BACK:
+        match = pattern.fullmatch(action)
+        if match:
+            return back.format(*match.groups())
+    return ""
