@@ -83,8 +83,22 @@ class MemorySettings(Frozen):
     """Least similarity of a recalled lesson; below it nothing is returned."""
     most: int = Field(default=3, ge=0)
     """Most lessons before an action."""
+    withhold: bool = True
+    """In training runs, keep recalled lessons back by chance, to measure what they do."""
     drafts: Literal["auto", "plain", "written"] = "auto"
     """Who writes lessons: a rule over the steps, or the model too; auto spares the embedded one."""
+
+
+Mechanism = Literal["across", "scales", "consensus", "subtasks", "tips"]
+
+
+class LearningSettings(Frozen):
+    """Published ways of learning and recalling; each is off unless it is named here."""
+
+    use: tuple[Mechanism, ...] = ()
+    """Which of them work; see `journeyman strategies`."""
+    agent: str = Field(default="", max_length=60)
+    """Name of this agent, kept with all that it learns, where several share a memory."""
 
 
 class BudgetSettings(Frozen):
@@ -134,6 +148,8 @@ class Settings(BaseSettings):
     """How the solver works."""
     memory: MemorySettings = MemorySettings()
     """How memory is used."""
+    learning: LearningSettings = LearningSettings()
+    """Published ways of learning, chosen by name."""
     budget: BudgetSettings = BudgetSettings()
     """What a run may consume."""
     server: ServerSettings = ServerSettings()
@@ -148,6 +164,8 @@ class Settings(BaseSettings):
         parts = {"solver", "memory", "budget", "judge"} | (
             {"selfcheck"} if self.selfcheck else set()
         )
+        if self.learning != LearningSettings():
+            parts.add("learning")
         keep = self.model_dump_json(include=parts) + "".join(
             f"{m.base_url}|{m.name}|{m.file}"
             for m in (self.model, self.verifier, self.reflector)
