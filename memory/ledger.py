@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from envs.errors import Refused, UnknownName
+from envs.errors import UnknownName
 from envs.types import Split
 from memory import rows, schema, undo
 from memory.clock import iso
@@ -88,16 +88,17 @@ class Ledger:
         with self.writing() as db:
             query = "SELECT body FROM changes WHERE run = ? ORDER BY seq"
             if db.execute("SELECT 1 FROM trajectories WHERE id = ?", (trajectory.id,)).fetchone():
-                self._finish(db, trajectory)
+                rows.finish_run(db, trajectory, seconds=self._clock())
                 found = db.execute(query, (trajectory.id,)).fetchall()
                 return tuple(rows.parse(Change, row[0]) for row in found)
             db.execute(
-                "INSERT INTO trajectories (id, env, task_key, split, arm, thread, passed, failed, "
-                "body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO trajectories (id, env, task_key, task_type, split, arm, thread, "
+                "passed, failed, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     trajectory.id,
                     trajectory.env,
                     trajectory.task_key,
+                    trajectory.task_type,
                     trajectory.split,
                     trajectory.arm,
                     trajectory.thread,
@@ -106,33 +107,11 @@ class Ledger:
                     rows.dump(trajectory),
                 ),
             )
-            self._finish(db, trajectory)
-            return tuple(self._settle_or_reject(db, change, trajectory.id) for change in changes)
-
-    def _finish(self, db: Connection, trajectory: Trajectory) -> None:
-        row = db.execute("SELECT body FROM runs WHERE id = ?", (trajectory.id,)).fetchone()
-        run = rows.parse(Run, row[0]) if row else None
-        fresh = Run(
-            id=trajectory.id,
-            env=trajectory.env,
-            task=trajectory.task,
-            goal=trajectory.goal,
-            status="failed" if trajectory.error else "done",
-            error=trajectory.error,
-            began=run.began if run else trajectory.began,
-            updated=iso(self._clock()),
-            pid=run.pid if run else 0,
-            spec=run.spec if run else {},
-        )
-        rows.put_run(db, fresh)
-
-    def _settle_or_reject(self, db: Connection, change: Change, run: str) -> Change:
-        try:
-            return rows.settle(db, change, seconds=self._clock(), run=run)
-        except (Refused, UnknownName) as error:
-            update = {"decision": "rejected", "reason": f"{change.reason}; rejected: {error}"}
-            rejected = change.model_copy(update=update)
-            return rows.settle(db, rejected, seconds=self._clock(), run=run)
+            rows.finish_run(db, trajectory, seconds=self._clock())
+            return tuple(
+                rows.settle_or_reject(db, change, clock=self._clock, run=trajectory.id)
+                for change in changes
+            )
 
     def trajectory(self, id: str) -> Trajectory:  # noqa: A002
         """One finished run. Raises `UnknownName`."""
@@ -155,6 +134,21 @@ class Ledger:
         order = "DESC" if newest_first else "ASC"
         found = self._page("trajectories", fields, limit=limit, offset=offset, order=order)
         return [rows.parse(Trajectory, body) for body in found]
+
+    def outcomes(
+        self, *, after: int = 0, env: str | None = None
+    ) -> list[tuple[int, str, str, str, str, str, bool]]:
+        """How train tasks ended: (seq, run, environment, type, key, split, won), as they came.
+
+        Those stored after `seq` number `after` that have an outcome; a crash was not won.
+        """
+        fields = {"seq > ?": after, "env": env, "split": "train"}
+        where, values = rows.where(fields)
+        query = (
+            "SELECT seq, id, env, task_type, task_key, split, outcome FROM trajectories "  # noqa: S608
+            f"JOIN outcomes ON outcomes.episode = id {where} AND outcome IS NOT NULL ORDER BY seq"
+        )
+        return [(*row[:6], bool(row[6])) for row in self.ask(query, *values)]
 
     # changes and lessons
 

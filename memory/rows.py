@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -14,7 +14,7 @@ from envs.types import Frozen
 from memory.clock import iso, new_id, seconds_of
 from memory.schema import Connection
 from memory.text import has_mark, normal, sameness
-from memory.types import FORMAT, Change, Effect, Lesson, Run
+from memory.types import FORMAT, Change, Effect, Lesson, Run, Trajectory
 
 F = TypeVar("F", bound=Frozen)
 
@@ -78,6 +78,17 @@ def settle(db: Connection, change: Change, *, seconds: float, run: str = "") -> 
     )
     write(db, done, run=run)
     return done
+
+
+def settle_or_reject(
+    db: Connection, change: Change, *, clock: Callable[[], float], run: str
+) -> Change:
+    """Like `settle`; a change that doesn't fit is kept as rejected, with the reason."""
+    try:
+        return settle(db, change, seconds=clock(), run=run)
+    except (Refused, UnknownName) as error:
+        update = {"decision": "rejected", "reason": f"{change.reason}; rejected: {error}"}
+        return settle(db, change.model_copy(update=update), seconds=clock(), run=run)
 
 
 def refusal(db: Connection, lesson: Lesson) -> str:
@@ -248,6 +259,25 @@ def put_run(db: Connection, run: Run) -> None:
         "updated = excluded.updated, body = excluded.body",
         (run.id, run.env, run.task, run.status, run.began, run.updated, dump(run)),
     )
+
+
+def finish_run(db: Connection, trajectory: Trajectory, *, seconds: float) -> None:
+    """Writes how the run of a trajectory ended."""
+    row = db.execute("SELECT body FROM runs WHERE id = ?", (trajectory.id,)).fetchone()
+    run = parse(Run, row[0]) if row else None
+    fresh = Run(
+        id=trajectory.id,
+        env=trajectory.env,
+        task=trajectory.task,
+        goal=trajectory.goal,
+        status="failed" if trajectory.error else "done",
+        error=trajectory.error,
+        began=run.began if run else trajectory.began,
+        updated=iso(seconds),
+        pid=run.pid if run else 0,
+        spec=run.spec if run else {},
+    )
+    put_run(db, fresh)
 
 
 def effect_of(arms: Mapping[int, tuple[int, int]]) -> Effect:

@@ -17,8 +17,8 @@ from envs.errors import StoreError
 
 APPLICATION = 0x4A4D4C47
 """Written into the file's header ("JMLG"), so that another program's database is told apart."""
-VERSION = 1
-"""Version of the tables; a newer one is refused."""
+VERSION = 2
+"""Version of the tables; an older file is brought up when it is opened, a newer one is refused."""
 Connection = sqlite3.Connection
 """What the rest of this room calls a connection; the driver stays in this file and its ledger."""
 WAIT = 30.0
@@ -33,7 +33,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs (status, seq);
 CREATE TABLE trajectories (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, env TEXT NOT NULL, task_key TEXT NOT NULL,
-    split TEXT NOT NULL, arm TEXT NOT NULL, thread TEXT NOT NULL,
+    task_type TEXT NOT NULL, split TEXT NOT NULL, arm TEXT NOT NULL, thread TEXT NOT NULL,
     passed INTEGER, failed INTEGER NOT NULL, body TEXT NOT NULL
 );
 CREATE INDEX trajectories_by_task ON trajectories (env, task_key);
@@ -72,6 +72,13 @@ CREATE TRIGGER changes_stay BEFORE UPDATE ON changes
 CREATE TRIGGER changes_last BEFORE DELETE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes are append-only'); END;
 """
+_UPGRADES = {
+    2: (
+        "ALTER TABLE trajectories ADD COLUMN task_type TEXT NOT NULL DEFAULT ''",
+        "UPDATE trajectories SET task_type = ifnull(json_extract(body, '$.task_type'), '')",
+    ),
+}
+"""What makes a file of the version before one of this version."""
 _CHECKPOINTS = {"checkpoints": ("checkpoint", "metadata"), "writes": ("value",)}
 """Tables of LangGraph's SQLite saver, and their columns with what a run has seen."""
 _ELSEWHERE = "choose a folder that can be written with JOURNEYMAN_HOME or --home"
@@ -103,7 +110,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA fullfsync = ON")
         if _version(db) < VERSION:
-            _create(db, path)
+            _bring_up(db, path)
         failing.pop_all()
     return db
 
@@ -202,21 +209,32 @@ def _enter_wal(db: sqlite3.Connection) -> None:
             return
 
 
-def _create(db: sqlite3.Connection, path: Path) -> None:
+def _bring_up(db: sqlite3.Connection, path: Path) -> None:
+    """Makes the tables, or those of an older version into these: all or nothing, by one process."""
     db.execute("BEGIN IMMEDIATE")
     try:
         _check(db, path)
-        if _version(db) < VERSION:
-            for statement in _statements():
-                db.execute(statement)
-            db.execute("INSERT INTO meta VALUES ('generation', 0)")
-            db.execute("INSERT INTO meta VALUES ('origin', ?)", (secrets.token_hex(8),))
-            db.execute(f"PRAGMA application_id = {APPLICATION}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
+        version = _version(db)
+        if version == 0:
+            _create(db)
+        elif version < VERSION:
+            with unlocked(db):
+                for step in range(version + 1, VERSION + 1):
+                    for statement in _UPGRADES[step]:
+                        db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
     finally:
         if db.in_transaction:
             db.rollback()
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _statements():
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES ('generation', 0)")
+    db.execute("INSERT INTO meta VALUES ('origin', ?)", (secrets.token_hex(8),))
+    db.execute(f"PRAGMA application_id = {APPLICATION}")
 
 
 def _statements() -> Iterator[str]:

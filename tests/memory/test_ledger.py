@@ -327,3 +327,17 @@ def test_an_old_state_without_the_fields_of_today_can_be_altered_and_undone(
     ledger.undo(done.id, reason="no")
     assert ledger.lesson(added.target).status == "candidate"
     ledger.undo(added.id, reason="gone")
+
+
+def test_outcomes_are_of_train_tasks_that_ended_in_the_order_they_came(ledger: Ledger) -> None:
+    ledger.add_trajectory(trajectory("R1", task_type="pick", score=won(True)))
+    ledger.add_trajectory(trajectory("R2", score=won(True), error="the model is gone"))
+    ledger.add_trajectory(trajectory("R3"))
+    ledger.add_trajectory(trajectory("R4", split="val", score=won(True)))
+    ledger.add_trajectory(trajectory("R5", env="web", score=won(False)))
+    assert ledger.outcomes() == [
+        (1, "R1", "toy", "pick", "k", "train", True),
+        (2, "R2", "toy", "", "k", "train", False),
+        (5, "R5", "web", "", "k", "train", False),
+    ]
+    assert [row[1] for row in ledger.outcomes(after=1, env="toy")] == ["R2"]
