@@ -75,7 +75,7 @@ def kin(lesson: Lesson, neighbours: Sequence[Lesson], embedder: Embedder) -> Kin
     twin: Lesson | None = None
     against: list[Lesson] = []
     for one, similarity in zip(near, vectors[1:] @ vectors[0], strict=True):
-        if _denies(lesson.text) != _denies(one.text):
+        if denies(lesson.text) != denies(one.text):
             if similarity >= OPPOSED:
                 against.append(one)
         elif twin is None and similarity >= NEAR and _may_merge(lesson, one):
@@ -196,7 +196,7 @@ def _same_matter(one: str, two: str) -> bool:
     """
     if _numbers(one) != _numbers(two):
         return False
-    short, long = sorted((_carrying(one), _carrying(two)), key=len)
+    short, long = sorted((carrying(one), carrying(two)), key=len)
     if not short or set(short) - set(long):
         return False
     fixed = len(short) > ROTATED or bool(_ORDER & set(_plain(f"{one} {two}")))
@@ -210,7 +210,7 @@ def _within(short: list[str], long: list[str]) -> bool:
     return all(word in rest for word in short)
 
 
-def _carrying(text: str) -> list[str]:
+def carrying(text: str) -> list[str]:
     """Stems of the words that carry the meaning, in order."""
     return [_stem(word) for word in _plain(text) if word not in _EMPTY and not _negative(word)]
 
@@ -226,7 +226,8 @@ def _numbers(text: str) -> list[str]:
     return sorted(word for word in _plain(text) if any(c.isdigit() for c in word))
 
 
-def _denies(text: str) -> bool:
+def denies(text: str) -> bool:
+    """Whether `text` says what is not so, or not to be done."""
     return sum(map(_negative, _plain(text))) % 2 > 0
 
 
