@@ -27,10 +27,10 @@ import numpy as np
 from envs.errors import UnknownName, clip
 from envs.types import Frozen
 from memory.admission import carrying, denies
-from memory.lenses import Recall, Table, places, within
+from memory.lenses import Recall, Table, least, places, within
 from memory.query import Query
 from memory.recall import Memory
-from memory.types import Lesson, Recalled, Source, Trust
+from memory.types import Lesson, Recalled, Source
 
 logger = logging.getLogger(__name__)
 SECOND = "guard"
@@ -47,8 +47,6 @@ TIMES = 2
 """How many times as many votes they need as what they speak against."""
 WAY = "The way: "
 NEXT = " > "
-LEAST: tuple[Trust, ...] = ("web", "tool", "user", "self")
-"""Trust, least first."""
 
 
 class Path(Frozen):
@@ -241,7 +239,7 @@ class Consensus:
             situation=lesson.situation,
             scope=lesson.scope.model_copy(update={"project": SECOND}),
             source=lesson.source.model_copy(update={"task_keys": tuple(keys)}),
-            trust=min((lesson.trust, *(one.trust for one in against)), key=LEAST.index),
+            trust=least((lesson.trust, *(one.trust for one in against))),
             contradicts=(lesson.id,),
         )
         changes = self._memory.plan(

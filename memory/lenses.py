@@ -13,7 +13,10 @@ from memory.ledger import Ledger
 from memory.query import Query
 from memory.recall import Memory, render
 from memory.text import estimate_tokens
-from memory.types import SHOWABLE, Change, Lesson, Recalled, Source
+from memory.types import SHOWABLE, Change, Lesson, Recalled, Source, Trust
+
+LEAST: tuple[Trust, ...] = ("web", "tool", "user", "self")
+"""Trust, least first."""
 
 
 class Recall(Protocol):
@@ -27,7 +30,6 @@ class Recall(Protocol):
         floor: float,
         most: int,
         guard: bool,
-        **more: Any,
     ) -> tuple[Recalled, ...]:
         """Lessons for the coming action, best first, within `budget_tokens`."""
         ...
@@ -115,6 +117,12 @@ class Table:
     def showable(self) -> Iterable[Lesson]:
         """Those that may be recalled."""
         return (one for one in self.lessons().values() if one.status in SHOWABLE)
+
+
+def least(trusts: Iterable[Trust]) -> Trust:
+    """The least of them: that of everything derived from all."""
+    found = set(trusts)
+    return next((one for one in LEAST if one in found), "self")
 
 
 def places(lesson: Lesson) -> tuple[Source, ...]:
