@@ -15,7 +15,7 @@ import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from envs.errors import UserError
 from envs.types import Frozen
@@ -23,6 +23,11 @@ from memory.types import StepRecord, Trajectory
 
 SHORTEST_RECALLED = 16
 """Recalled texts shorter than that are ordinary words, and may stand in a row by chance."""
+
+
+Made = Literal["solved", "spliced", "reflection", "correct", "incorrect"]
+"""A solved attempt; a failed one with the way out; advice that helped; a way marked as one to go or
+to avoid. Rows of the last two kinds must keep their mark, or mistakes are taught as solutions."""
 
 
 class Origin(Frozen):
@@ -54,6 +59,8 @@ class Origin(Frozen):
     """Lessons that were shown on the way; their texts are not in the row."""
     rebuilt: bool
     """The messages are put together from the steps, since the run kept none of this attempt."""
+    made: Made = "solved"
+    """What the row teaches."""
 
 
 class Row(Frozen):
@@ -98,7 +105,7 @@ def rows(
         if way in seen:
             continue
         row = _row(trajectory, attempt)
-        if not _quotes(row.messages, trajectory.steps):
+        if not quotes(row.messages, trajectory.steps):
             seen.add(way)
             yield row
 
@@ -130,25 +137,33 @@ def _row(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> Row:
     said = sum(message.get("role") == "assistant" for message in trajectory.messages)
     # More turns than steps are earlier turns of a conversation, or attempts that failed.
     usable = said >= len(attempt) if trajectory.attempts == 1 else said == len(attempt)
-    spoken = trajectory.messages if usable else _from_steps(trajectory, attempt)
-    score = trajectory.score
+    spoken = trajectory.messages if usable else retold(trajectory, attempt)
     return Row(
         messages=_weighted(spoken, trained=len(attempt)),
-        metadata=Origin(
-            trajectory=trajectory.id,
-            env=trajectory.env,
-            task=trajectory.task,
-            task_key=trajectory.task_key,
-            task_type=trajectory.task_type,
-            model=trajectory.model,
-            config=trajectory.config,
-            arm=trajectory.arm,
-            score=score.value if score else 0.0,
-            steps=len(attempt),
-            attempts=trajectory.attempts,
-            recalled=tuple(sorted({r.lesson for s in trajectory.steps for r in s.recalled})),
-            rebuilt=not usable,
-        ),
+        metadata=origin_of(trajectory, steps=len(attempt), rebuilt=not usable),
+    )
+
+
+def origin_of(
+    trajectory: Trajectory, *, steps: int, rebuilt: bool, made: Made = "solved"
+) -> Origin:
+    """Where a row made from `trajectory` comes from."""
+    score = trajectory.score
+    return Origin(
+        trajectory=trajectory.id,
+        env=trajectory.env,
+        task=trajectory.task,
+        task_key=trajectory.task_key,
+        task_type=trajectory.task_type,
+        model=trajectory.model,
+        config=trajectory.config,
+        arm=trajectory.arm,
+        score=score.value if score else 0.0,
+        steps=steps,
+        attempts=trajectory.attempts,
+        recalled=tuple(sorted({r.lesson for s in trajectory.steps for r in s.recalled})),
+        rebuilt=rebuilt,
+        made=made,
     )
 
 
@@ -162,7 +177,7 @@ def _weighted(messages: Sequence[dict[str, Any]], *, trained: int) -> tuple[dict
     )
 
 
-def _from_steps(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> list[dict[str, Any]]:
+def retold(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> list[dict[str, Any]]:
     """What the player saw, and what it did in the JSON that the text solver speaks."""
     messages: list[dict[str, Any]] = []
     seen = trajectory.first_observation or trajectory.goal
@@ -175,7 +190,7 @@ def _from_steps(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> list[d
     return messages
 
 
-def _quotes(messages: Sequence[dict[str, Any]], steps: Sequence[StepRecord]) -> bool:
+def quotes(messages: Sequence[dict[str, Any]], steps: Sequence[StepRecord]) -> bool:
     """Whether a recalled text stands in the messages, however it is spaced or cased."""
     texts = {_bare(recalled.text) for step in steps for recalled in step.recalled}
     texts = {text for text in texts if len(text) >= SHORTEST_RECALLED}
