@@ -89,7 +89,19 @@ class MemorySettings(Frozen):
     """Who writes lessons: a rule over the steps, or the model too; auto spares the embedded one."""
 
 
-Mechanism = Literal["across", "scales", "consensus", "subtasks", "tips"]
+SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]
+Reflection = Literal[
+    "default",
+    "retry",
+    "keywords",
+    "advice",
+    "explanation",
+    "instructions",
+    "solution",
+    "composite",
+    "unredacted",
+]
+Mechanism = Literal["guideline", "retried", "across", "scales", "consensus", "subtasks", "tips"]
 
 
 class LearningSettings(Frozen):
@@ -97,6 +109,10 @@ class LearningSettings(Frozen):
 
     use: tuple[Mechanism, ...] = ()
     """Which of them work; see `journeyman strategies`."""
+    second_look: SecondLook = "none"
+    """How an answer or action is thought over before it counts; costs one to ten replies each."""
+    reflection: Reflection = "default"
+    """What a failed attempt leaves for its retry; default: as `memory.drafts` has it."""
     agent: str = Field(default="", max_length=60)
     """Name of this agent, kept with all that it learns, where several share a memory."""
 
