@@ -13,6 +13,7 @@ from agent.kit import Event, Reflector, Verifier
 from agent.models.resolve import resolve
 from agent.models.types import Model
 from agent.reflector import Plain, Written
+from agent.reflectors.registry import considered, reflecting
 from agent.runner import Crew
 from agent.selfcheck import SelfCheck
 from agent.settings import ModelSettings, Settings
@@ -68,12 +69,16 @@ class Home:
         """Who does the work: in a text environment, or with `chat` at a conversation."""
         model = await self.model()
         native = bool(self.settings.model.base_url)
+        tools = NativeTools() if native else ConstrainedTools()
+        strategy = considered(
+            tools if chat else Greedy(), self.settings.learning, ledger=self.ledger
+        )
         return Crew(
             settings=self.settings,
             graph=self._graph,
             memory=self.memory,
             model=model,
-            strategy=(NativeTools() if native else ConstrainedTools()) if chat else Greedy(),
+            strategy=strategy,
             verifier=await self._verifier(chat=chat),
             reflector=await self._reflector(),
             emit=emit or (lambda _event: None),
@@ -93,7 +98,8 @@ class Home:
         model = await self.model("reflector")
         drafts = self.settings.memory.drafts
         spared = drafts == "auto" and EMBEDDED in model.name
-        return Plain() if drafts == "plain" or spared else Written(model)
+        drafting = Plain() if drafts == "plain" or spared else Written(model)
+        return reflecting(drafting, self.settings.learning, model=model, ledger=self.ledger)
 
     def at_close(self, close: Callable[[], None]) -> None:
         """Has something closed together with this home."""
