@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,7 +15,8 @@ from agent.settings import Settings
 from agent.state import Attempt
 from envs.types import Frozen, Task
 from memory.recall import Memory, Query
-from memory.types import Exposure, Lesson, Recalled, Usage, Verdict
+from memory.types import Lesson, Recalled, Usage, Verdict
+from memory.withholding import Occasion, decide
 
 if TYPE_CHECKING:
     from agent.state import State
@@ -75,11 +76,11 @@ class Notebook:
                 query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard
             )
 
-        def expose(*exposures: Exposure) -> None:
-            memory.ledger.expose(*exposures)
+        def shown(found: Sequence[Recalled], at: Occasion) -> list[str]:
+            return [one.lesson for one in decide(memory, found, at) if one.shown]
 
-        self.recall, self.expose = recall, expose
-        """See `Memory.recall` and `Ledger.expose`."""
+        self.recall, self.shown = recall, shown
+        """See `Memory.recall`; and which of what was found may be shown, see `decide`."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ class Kit:
     """None: no recall."""
     learn: bool = False
     """Whether lessons are drafted."""
+    tosses: bool = False
+    """Whether lessons are withheld by chance, to measure what they do."""
+    forced: Mapping[str, bool] = field(default_factory=dict)
+    """Lessons that are shown, or kept out, on purpose."""
+    pair: str = ""
+    """What the two plays of a replay have in common."""
     guard: bool = True
     """Keep from the task what an earlier attempt at it left behind."""
     history: Sequence[Message] = ()

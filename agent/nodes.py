@@ -17,8 +17,10 @@ from agent.state import (
 )
 from agent.transcript import EMBEDDED
 from envs.types import Action
+from memory.measuring import Setting
 from memory.recall import Query
-from memory.types import Exposure, Recalled, StepRecord
+from memory.types import Recalled, StepRecord
+from memory.withholding import Occasion
 
 RECENT = 3
 """Steps that recall looks back on."""
@@ -41,17 +43,37 @@ async def recall(state: State, kit: Kit) -> State:
         most=bounds.most,
         guard=kit.guard,
     )
-    known = set(state.get("exposed", ()))
+    known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
     new = [item for item in found if item.lesson not in known]
     if new:
-        await off(kit.memory.expose, *(_exposure(item, step, kit) for item in new))
-        text = "; ".join(item.text for item in new)
-        ids = {"lessons": [item.lesson for item in new]}
-        kit.emit(Event(kind="recalled", run=kit.run, step=step, text=text, data=ids))
+        told = set(await off(kit.memory.shown, new, _occasion(step, kit)))
+        kept = [item for item in new if item.lesson not in told]
+        withheld |= {item.lesson for item in kept}
+        shown = [item for item in new if item.lesson in told]
+        kit.emit(_came_up(kit.run, step, shown, kept))
     return {
-        "recalled": [item.model_dump() for item in found],
+        "recalled": [item.model_dump() for item in found if item.lesson not in withheld],
         "exposed": [item.lesson for item in new],
+        "withheld": [item.lesson for item in new if item.lesson in withheld],
     }
+
+
+def _occasion(step: int, kit: Kit) -> Occasion:
+    return Occasion(
+        run=kit.run,
+        step=step,
+        split=kit.task.split,
+        setting=Setting(model=kit.model.name, policy=kit.settings.hash()),
+        tosses=kit.tosses,
+        forced=dict(kit.forced),
+        pair=kit.pair,
+    )
+
+
+def _came_up(run: str, step: int, told: list[Recalled], kept: list[Recalled]) -> Event:
+    ids = {"lessons": [item.lesson for item in told], "withheld": [item.lesson for item in kept]}
+    text = "; ".join(item.text for item in told)
+    return Event(kind="recalled", run=run, step=step, text=text, data=ids)
 
 
 def recall_budget(chosen: int | None, model: str) -> int:
@@ -71,20 +93,6 @@ def _query(state: State, kit: Kit) -> Query:
         task_type=task.tags[0] if task.tags else "",
         user=kit.user,
         task_key=task.key,
-    )
-
-
-def _exposure(item: Recalled, step: int, kit: Kit) -> Exposure:
-    return Exposure(
-        episode=kit.run,
-        lesson=item.lesson,
-        version=item.version,
-        first_step=step,
-        shown=True,
-        same_task=item.same_task,
-        similarity=item.similarity,
-        model=kit.model.name,
-        policy=kit.settings.hash(),
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import psutil
+from pydantic import Field
 
 from agent.crossing import off
 from agent.graph import Graph
@@ -52,6 +53,10 @@ class Spec(Frozen):
     """What stands before the solver during the whole run besides its instructions."""
     chance: str = ""
     """Seed of the solver's chance; empty: the episode's."""
+    forced: dict[str, bool] = Field(default_factory=dict)
+    """Lessons that are shown, or kept out, on purpose: a replay."""
+    pair: str = ""
+    """What the two plays of a replay have in common."""
     config: str = ""
     """Hash of the configuration it was begun with."""
     started: float = 0.0
@@ -184,6 +189,9 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         settings=crew.settings,
         memory=Notebook(crew.memory) if spec.recall else None,
         learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
+        tosses=crew.settings.memory.withhold and not spec.thread and not spec.pair,
+        forced=spec.forced,
+        pair=spec.pair,
         guard=spec.guard,
         history=spec.history,
         user=spec.user,

@@ -30,6 +30,8 @@ class State(TypedDict, total=False):
     """`Recalled` for the coming action."""
     exposed: Annotated[list[str], operator.add]
     """Lessons that came up in this run."""
+    withheld: Annotated[list[str], operator.add]
+    """Of those, the ones that are kept from the solver for the whole run."""
     action: dict[str, Any]
     """The `Action` that was chosen."""
     thought: str

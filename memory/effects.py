@@ -16,13 +16,12 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from envs.types import Frozen
 from memory.sequences import ALPHA, Sums, accumulate, betting, bounds, log_evidence, log_wealth
-from memory.types import Exposure
+from memory.types import Exposure, Finding, Measured
 
 FLOOR = 0.1
 """Least probability of either arm."""
@@ -40,7 +39,6 @@ STRENGTH = 4.0
 """Episodes that the forecast of a type (or of all) counts for beside those of a key."""
 AHEAD = np.unique(np.geomspace(1, 1e7, 600).astype(int))
 """Numbers of episodes that are tried when asked how many it takes."""
-Verdict = Literal["helps", "harms", "useless", "can't tell"]
 
 
 class Allotted(Frozen):
@@ -52,35 +50,8 @@ class Allotted(Frozen):
     """False: withheld."""
     probability: float
     """Probability with which it was to be shown."""
-
-
-class Measured(Frozen):
-    """What showing a lesson (or a unit of near-duplicates) does to success."""
-
-    estimate: float | None = None
-    """Mean score; None without episodes. Not shrunk."""
-    low: float = -1.0
-    """Lower end of the always-valid interval."""
-    high: float = 1.0
-    """Upper end of it."""
-    error: float | None = None
-    """Standard error of the estimate; for shrinking and ranking, not for claims."""
-    shown: int = 0
-    """Episodes in which it was shown."""
-    withheld: int = 0
-    """Episodes in which it was withheld."""
-    won_shown: int = 0
-    """Of those shown, how many succeeded."""
-    won_withheld: int = 0
-    """Of those withheld, how many succeeded."""
-    verdict: Verdict = "can't tell"
-    """What the interval says; `useless` only when it lies within the margin."""
-    log_helps: float = 0.0
-    """Logarithm of the e-value against "it does not help"."""
-    log_harms: float = 0.0
-    """The same against "it does no harm"."""
-    log_worthless: float = 0.0
-    """The same against "it adds what it has to be worth", for retiring."""
+    unit: str = ""
+    """What it was tossed together with."""
 
 
 @dataclass(frozen=True)
@@ -128,20 +99,22 @@ def allot(
         unit = units.get(lesson, lesson)
         chance = min(1 - FLOOR, max(FLOOR, chances.get(unit, 0.5)))
         shown = toss(run, unit, chance)
-        made.append(Allotted(lesson=lesson, shown=shown, probability=chance))
+        made.append(Allotted(lesson=lesson, shown=shown, probability=chance, unit=unit))
     return tuple(made)
 
 
 def cases(exposures: Iterable[Exposure], *, expected: Mapping[str, float]) -> Cases:
     """Exposures of one lesson or unit, in order of the toss, as cases; one for each episode.
 
-    Left out: episodes without an outcome, lessons that go back to the same task, and what was not
-    tossed (headline arms show everything). `expected` are forecasts by episode, default one half.
+    Left out: episodes without an outcome, tasks outside of `train`, lessons that go back to the
+    same task, and what was not tossed (headline arms show everything). `expected` are forecasts by
+    episode, default one half.
     """
     kept: dict[str, Exposure] = {}
     for one in exposures:
         tossed = FLOOR - 1e-9 <= one.probability <= 1 - FLOOR + 1e-9
-        if tossed and one.outcome is not None and not one.same_task:
+        counts = tossed and one.split == "train" and not one.same_task
+        if counts and one.outcome is not None:
             kept.setdefault(one.episode, one)
     return Cases(
         shown=np.array([one.shown for one in kept.values()], bool),
@@ -152,30 +125,38 @@ def cases(exposures: Iterable[Exposure], *, expected: Mapping[str, float]) -> Ca
 
 
 def window(exposures: Sequence[Exposure]) -> list[Exposure]:
-    """Those that tell of the lesson, model, adapter and policy as they are: like the last one."""
+    """Those that tell of unit, version, model, adapter and policy as they are: as in the last."""
 
-    def holds_for(one: Exposure) -> tuple[int, str, str, str]:
-        return one.version, one.model, one.adapter, one.policy
+    def holds_for(one: Exposure) -> tuple[str, int, str, str, str]:
+        return one.unit or one.lesson, one.version, one.model, one.adapter, one.policy
 
     return [one for one in exposures if holds_for(one) == holds_for(exposures[-1])]
 
 
-def forecast(won: Sequence[bool], *, types: Sequence[str], keys: Sequence[str]) -> np.ndarray:
-    """Chance of success of each episode from those before it; (n,).
+class Forecasts:
+    """Chances of success of episodes, each from those before it.
 
     The rate of its task key, drawn towards that of its type, drawn towards that of all.
     """
-    tallies: dict[str, tuple[float, float]] = {}
-    found = np.empty(len(won))
-    for place, (success, kind, key) in enumerate(zip(won, types, keys, strict=True)):
-        names = ("", f"type {kind}", f"key {key}")
+
+    def __init__(self) -> None:
+        self._tallies: dict[str, tuple[float, float]] = {}
+
+    def next(self, won: bool, *, kind: str, key: str) -> float:
+        """The chance that an episode of this type and key had, which then ended like this."""
         rate = 0.5
-        for name in names:
-            episodes, wins = tallies.get(name, (0.0, 0.0))
+        for name in ("", f"type {kind}", f"key {key}"):
+            episodes, wins = self._tallies.get(name, (0.0, 0.0))
             rate = (wins + STRENGTH * rate) / (episodes + STRENGTH)
-            tallies[name] = (episodes + 1, wins + success)
-        found[place] = rate
-    return found.clip(*FORECAST)
+            self._tallies[name] = (episodes + 1, wins + won)
+        return min(FORECAST[1], max(FORECAST[0], rate))
+
+
+def forecast(won: Sequence[bool], *, types: Sequence[str], keys: Sequence[str]) -> np.ndarray:
+    """Chance of success of each episode from those before it (see `Forecasts`); (n,)."""
+    seen = Forecasts()
+    found = zip(won, types, keys, strict=True)
+    return np.array([seen.next(bool(one), kind=kind, key=key) for one, kind, key in found])
 
 
 def scores(given: Cases) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -257,7 +238,7 @@ def paired(
     )
 
 
-def verdict(low: float, high: float, *, margin: float = MARGIN) -> Verdict:
+def verdict(low: float, high: float, *, margin: float = MARGIN) -> Finding:
     """What an interval says; `can't tell` is the usual answer."""
     if low > 0:
         return "helps"

@@ -275,7 +275,10 @@ class Ledger:
     # exposures
 
     def expose(self, *exposures: Exposure) -> None:
-        """Notes that lessons came up in an episode; the first time in an episode counts."""
+        """Notes that lessons came up in an episode; the first time in an episode counts.
+
+        In the order of the tosses. Whoever wants to know what counted asks `exposures`.
+        """
         now = iso(self._clock())
         with self.writing() as db:
             db.executemany(
@@ -295,20 +298,20 @@ class Ledger:
         """
         where, values = rows.where({"lesson": lesson, "exposures.episode": episode})
         query = (
-            "SELECT body, outcome FROM exposures LEFT JOIN outcomes "  # noqa: S608
+            "SELECT body, time, outcome FROM exposures LEFT JOIN outcomes "  # noqa: S608
             f"ON outcomes.episode = exposures.episode {where} ORDER BY seq"
         )
         return [
             rows.parse(Exposure, body).model_copy(
-                update={"outcome": None if outcome is None else bool(outcome)}
+                update={"time": time, "outcome": None if outcome is None else bool(outcome)}
             )
-            for body, outcome in self.ask(query, *values)
+            for body, time, outcome in self.ask(query, *values)
         ]
 
     def effect(self, lesson_id: str) -> Effect:
-        """Counts of both arms and their difference, over episodes of other tasks than its own.
+        """Counts of both arms, over episodes of other tasks than its own.
 
-        No interval: that takes withholding at random.
+        What they say is measured in `memory/measuring.py`, from the tosses alone.
         """
         return self._effects(lesson_id).get(lesson_id, Effect())
 

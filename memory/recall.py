@@ -28,6 +28,7 @@ from memory.admission import (
 from memory.clock import new_id
 from memory.index import Damaged, VectorIndex
 from memory.ledger import Ledger
+from memory.measuring import Effects
 from memory.prune import PrunePlan, PruneRule, retirement
 from memory.prune import plan as plan_prune
 from memory.query import Query, applies, situations, wrote
@@ -66,6 +67,8 @@ class Memory:
     ) -> None:
         self.ledger = ledger
         self.index = index
+        self.effects = Effects(ledger)
+        """What lessons were measured to do."""
         self._clock = clock
         self._lock = threading.RLock()
         self._table: dict[str, Lesson] = {}

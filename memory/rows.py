@@ -281,11 +281,9 @@ def finish_run(db: Connection, trajectory: Trajectory, *, seconds: float) -> Non
 
 
 def effect_of(arms: Mapping[int, tuple[int, int]]) -> Effect:
-    """Episodes and successes of both arms (1: shown, 0: withheld) as an effect."""
+    """Episodes and successes of both arms (1: shown, 0: withheld), counted; nothing is claimed."""
     (shown, won_shown), (withheld, won_withheld) = arms.get(1, (0, 0)), arms.get(0, (0, 0))
-    difference = won_shown / shown - won_withheld / withheld if shown and withheld else None
     return Effect(
-        estimate=difference,
         shown=shown,
         withheld=withheld,
         won_shown=won_shown,

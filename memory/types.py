@@ -13,6 +13,8 @@ FORMAT = 1
 
 LessonKind = Literal["fact", "strategy", "pitfall", "workflow"]
 Trust = Literal["self", "user", "tool", "web"]
+Finding = Literal["helps", "harms", "useless", "can't tell"]
+"""What an interval says of a lesson."""
 Status = Literal["candidate", "probation", "active", "quarantined", "retired"]
 SHOWABLE: frozenset[Status] = frozenset({"candidate", "probation", "active"})
 """The states in which a lesson may be recalled."""
@@ -50,23 +52,58 @@ class Source(Frozen):
     """Its own wording, where it was merged into a lesson that says the same in other words."""
 
 
-class Effect(Frozen):
-    """What showing a lesson does to success; rebuilt from exposures."""
+class Measured(Frozen):
+    """What showing a lesson (or a unit of near-duplicates) does to success."""
 
     estimate: float | None = None
-    """Success when shown less success when withheld; None where one arm is empty."""
-    low: float | None = None
-    """Lower end of the 95% interval."""
-    high: float | None = None
-    """Upper end of the 95% interval."""
+    """Success when shown less success when withheld; None without episodes. Not shrunk."""
+    low: float = -1.0
+    """Lower end of the 95% interval, which holds at all times at once."""
+    high: float = 1.0
+    """Upper end of it."""
+    error: float | None = None
+    """Standard error of the estimate; for shrinking and ranking, not for claims."""
     shown: int = 0
-    """Episodes with an outcome in which it was shown."""
+    """Episodes in which it was shown."""
     withheld: int = 0
-    """Episodes with an outcome in which it was withheld."""
+    """Episodes in which it was withheld."""
     won_shown: int = 0
     """Of those shown, how many succeeded."""
     won_withheld: int = 0
     """Of those withheld, how many succeeded."""
+    verdict: Finding = "can't tell"
+    """What the interval says; `useless` only when it lies within the margin."""
+    log_helps: float = 0.0
+    """Logarithm of the e-value against "it does not help"."""
+    log_harms: float = 0.0
+    """The same against "it does no harm"."""
+    log_worthless: float = 0.0
+    """The same against "it adds what it has to be worth", for retiring."""
+
+
+class Effect(Measured):
+    """What a lesson was measured to do, and for what that holds; rebuilt from exposures."""
+
+    shrunk: float = 0.0
+    """The estimate drawn towards what lessons do on average; for ranking, never for claims."""
+    chance: float = 0.5
+    """Probability with which it is shown in the next training episode."""
+    needed: int | None = None
+    """Tossed episodes, in all, until the interval is about 5 points wide to either side."""
+    unit: str = ""
+    """What it is tossed together with: its own id, or the ids of its near-duplicates."""
+    version: int = 0
+    """Version of the lesson that was measured; 0: none yet."""
+    model: str = ""
+    """Model that it was measured with."""
+    adapter: str = ""
+    """Adapter of that model."""
+    policy: str = ""
+    """Hash of the configuration."""
+    since: str = ""
+    """ISO time of the first episode that counts."""
+    replayed: Measured | None = None
+    """What tasks that were played twice say, with the lesson forced in and out."""
 
 
 class Lesson(Frozen):
@@ -120,7 +157,13 @@ class Exposure(Frozen):
     shown: bool
     """False: withheld on purpose."""
     probability: float = 1.0
-    """Probability with which it was shown."""
+    """Probability with which it was to be shown; 0 and 1: no toss."""
+    unit: str = ""
+    """What it was tossed together with: the ids of its near-duplicates; empty: itself alone."""
+    pair: str = ""
+    """For a replay: what the two plays of a task have in common, one with it and one without."""
+    split: Split = "train"
+    """Split of the task; nothing but `train` counts towards the effect."""
     same_task: bool = False
     """It goes back to an attempt at this very task (`Task.key`); not counted in its effect."""
     similarity: float = 0.0
@@ -131,6 +174,8 @@ class Exposure(Frozen):
     """Adapter of that model."""
     policy: str = ""
     """Hash of the configuration."""
+    time: str = ""
+    """ISO time (UTC) of the toss; filled on reading."""
     outcome: bool | None = None
     """Whether the episode succeeded; filled on reading from its trajectory, a crash is False."""
 

@@ -31,7 +31,8 @@ class Journeyman(Arm):
     """Our own memory: lessons drafted after train runs, recalled before each action.
 
     `drafts` is `plain` (a rule writes workflows of successes) or `written` (the model writes
-    lessons of failures too). It keeps its ledger, whole.
+    lessons of failures too). With `withhold` lessons are kept back by chance in train runs, to
+    measure what they do, and show it later: an arm of its own. It keeps its ledger, whole.
     """
 
     paper = "none: this project"
@@ -39,11 +40,13 @@ class Journeyman(Arm):
     learns = True
     recalls = True
 
-    def __init__(self, desk: Desk, *, think: bool = True, drafts: str = "plain") -> None:
+    def __init__(
+        self, desk: Desk, *, think: bool = True, drafts: str = "plain", withhold: bool = False
+    ) -> None:
         super().__init__(desk)
         if drafts not in ("plain", "written"):
             raise UserError(f"drafts={drafts!r}", repair="drafts is `plain` or `written`")
-        self._think, self._drafts = think, drafts
+        self._think, self._drafts, self._withhold = think, drafts, withhold
         self._kept: dict[str, Any] = {}
         self._folder: Path | None = None
         self.memory: Memory | None = None
@@ -63,7 +66,12 @@ class Journeyman(Arm):
         crew = with_solver(crew, think=self._think)
         written = self._drafts == "written"
         settings = crew.settings.memory.model_copy(
-            update={"budget_tokens": self.desk.note_tokens, "recall": True, "learn": True}
+            update={
+                "budget_tokens": self.desk.note_tokens,
+                "recall": True,
+                "learn": True,
+                "withhold": self._withhold,
+            }
         )
         return replace(
             crew,

@@ -7,8 +7,9 @@ import numpy as np
 from bench.effects.rivals import Ours, Rule
 from bench.effects.scenarios import FATE
 from envs.types import Frozen
-from memory.effects import ALPHA, Cases, Verdict, course, measure, scores
+from memory.effects import ALPHA, Cases, course, measure, scores
 from memory.sequences import bounds, normal_mixture
+from memory.types import Finding
 
 LOOKS = (100, 400, 1000)
 """After how many tossed episodes widths are taken."""
@@ -54,7 +55,7 @@ class Look(Frozen):
     """Tossed episodes."""
     truth: float
     """True mean effect in them."""
-    verdict: Verdict
+    verdict: Finding
     """What was said in the end."""
     exact: bool
     """The always-valid interval missed the truth at some time."""

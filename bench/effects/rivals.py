@@ -12,8 +12,9 @@ from typing import ClassVar
 import numpy as np
 
 from bench.effects.scenarios import World
-from memory.effects import FLOOR, Cases, Measured, chance, forecast, measure, paired, pool, toss
+from memory.effects import FLOOR, Cases, chance, forecast, measure, paired, pool, toss
 from memory.families import ebh, first_to_go, units
+from memory.types import Measured
 
 REVIEW = 200
 """Episodes between two reviews; what is decided at one holds until the next."""

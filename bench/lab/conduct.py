@@ -234,6 +234,8 @@ class Conductor:
 def common(settings: Settings, model: ModelSettings | None = None) -> Settings:
     """What all arms share: the user's folders, and the house's defaults for all behaviour.
 
+    But one: every lesson that is found is shown, in training too, so that an arm's memory is whole.
+
     A model's server without a key of its own gets the user's, where it is the user's server.
     """
     if model is not None and model.base_url == settings.model.base_url and not model.api_key:
@@ -241,7 +243,7 @@ def common(settings: Settings, model: ModelSettings | None = None) -> Settings:
     return settings.model_copy(
         update={
             "solver": SolverSettings(),
-            "memory": MemorySettings(),
+            "memory": MemorySettings(withhold=False),
             "budget": BudgetSettings(),
             "verifier": None,
             "reflector": None,

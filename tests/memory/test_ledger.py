@@ -232,7 +232,7 @@ def test_effect_counts_both_arms_of_other_tasks(ledger: Ledger) -> None:
         ledger.expose(exposure(name, added.target, shown=True))
     outcomes = {one.episode: one.outcome for one in ledger.exposures(lesson=added.target)}
     assert outcomes == {"a": 1, "b": 0, "c": 0, "d": 1, "e": None, "f": 0, "g": None}
-    expected = Effect(estimate=1 / 3, shown=3, withheld=1, won_shown=1, won_withheld=0)
+    expected = Effect(shown=3, withheld=1, won_shown=1, won_withheld=0)
     assert ledger.lesson(added.target).effect == ledger.lessons()[0].effect == expected
     assert ledger.effect("nobody") == Effect()
 
