@@ -1,4 +1,4 @@
-"""Which lessons are close in meaning: Chroma on disk behind `Index`, numpy behind `ListIndex`.
+"""Which lessons are close in meaning: Chroma on disk, a collection for each shelf.
 
 An index is derived from the ledger and says how far: it carries a stamp with the ledger's name,
 the generation it has reached, its embedder, and checksums of its files. A folder that doesn't fit
@@ -11,6 +11,7 @@ slot of its own under `path`, the first that is free, and brings it up to date f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,12 +23,15 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from envs.errors import StoreError
 from memory.embed import Embedder
+from memory.vectors import Damaged, ListIndex, VectorIndex
+
+__all__ = ["Damaged", "Index", "ListIndex", "VectorIndex"]
 
 if sys.platform == "win32":
     import msvcrt
@@ -35,133 +39,31 @@ else:
     import fcntl
 
 logger = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = 2
+"""Version of the layout; an index of another one is built anew."""
 BATCH = 256
 """Texts embedded and written at once."""
 SLOTS = 64
 """Most processes on one folder."""
 
 
-class Damaged(StoreError):
-    """The index can't be used as it is; `clear` and fill it again."""
-
-
-class VectorIndex(Protocol):
-    """Ids by meaning of their text. `Index` and `ListIndex` do this."""
-
-    embedder: Embedder
-
-    @property
-    def origin(self) -> str:
-        """Name of the ledger that it is derived from; empty when it is new."""
-        ...
-
-    @property
-    def generation(self) -> int:
-        """Generation of the ledger that it has reached."""
-        ...
-
-    def mark(self, *, origin: str, generation: int) -> None:
-        """Notes that everything up to `generation` is in."""
-        ...
-
-    def add(self, items: Sequence[tuple[str, str]]) -> None:
-        """Stores (id, text) pairs; an id that is there gets the new text."""
-        ...
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """Removes ids; unknown ones are no error."""
-        ...
-
-    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
-        """The closest ids with their cosine similarity, best first."""
-        ...
-
-    def clear(self) -> None:
-        """Removes everything, mark included."""
-        ...
-
-    def sweep(self) -> int:
-        """Deletes what ended processes left; returns how many others have an index of their own."""
-        ...
-
-    def close(self) -> None:
-        """Frees what it holds; may be called twice."""
-        ...
-
-
-class ListIndex:
-    """All vectors in memory, compared one by one: exact, and quick up to some 10,000."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self.embedder = embedder
-        self.origin = ""
-        self.generation = 0
-        self._vectors: dict[str, np.ndarray] = {}
-        self._matrix: tuple[list[str], np.ndarray] | None = None
-        self._lock = threading.RLock()
-
-    def mark(self, *, origin: str, generation: int) -> None:
-        """See `VectorIndex`."""
-        self.origin, self.generation = origin, generation
-
-    def add(self, items: Sequence[tuple[str, str]]) -> None:
-        """See `VectorIndex`."""
-        vectors = self.embedder.embed([text for _, text in items])
-        with self._lock:
-            self._vectors.update(zip((id_ for id_, _ in items), vectors, strict=True))
-            self._matrix = None
-
-    def remove(self, ids: Sequence[str]) -> None:
-        """See `VectorIndex`."""
-        with self._lock:
-            for id_ in ids:
-                self._vectors.pop(id_, None)
-            self._matrix = None
-
-    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
-        """See `VectorIndex`."""
-        query = self.embedder.embed([text])[0]
-        with self._lock:
-            if not self._vectors:
-                return []
-            if self._matrix is None:
-                self._matrix = (list(self._vectors), np.stack(list(self._vectors.values())))
-            ids, matrix = self._matrix
-        similar = matrix @ query
-        order = np.argsort(-similar, kind="stable")[:most]
-        return [(ids[i], float(similar[i])) for i in order]
-
-    def clear(self) -> None:
-        """See `VectorIndex`."""
-        with self._lock:
-            self._vectors.clear()
-            self._matrix = None
-            self.mark(origin="", generation=0)
-
-    def sweep(self) -> int:
-        """See `VectorIndex`; it lives in this process alone."""
-        return 0
-
-    def close(self) -> None:
-        """See `VectorIndex`."""
-
-
 class Index:
-    """Chroma, embedded, under `path`; opened on first use.
+    """Chroma, embedded, under `path`; opened on first use. `name` begins its collections' names.
 
     Raises `Damaged` where the folder can't be used as it is and `StoreError` where it can't be
     written.
     """
 
-    def __init__(self, path: Path, embedder: Embedder) -> None:
+    def __init__(self, path: Path, embedder: Embedder, *, name: str = "lessons") -> None:
         self.path = path
+        self.name = name
         self.embedder = embedder
         self._lock = threading.RLock()
         self._slot: Path | None = None
         self._held: int | None = None
         self._client: Any = None
-        self._entries: Any = None
+        self._shelves: dict[str, Any] = {}
+        self._unsettled: set[str] = set()
         self._stamp: dict[str, Any] = {}
         self._sums: dict[str, tuple[tuple[int, int], int]] = {}
 
@@ -179,14 +81,20 @@ class Index:
 
     def mark(self, *, origin: str, generation: int) -> None:
         """See `VectorIndex`."""
-        with self._opened() as entries:
-            # a search makes Chroma finish what it still has to write
-            entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+        with self._opened() as shelves:
+            for shelf in self._unsettled & shelves.keys():
+                # a search makes Chroma finish what it still has to write
+                self._ask(shelves[shelf], self._probe(), most=1)
+            self._unsettled.clear()
             self._write(origin=origin, generation=generation)
 
-    def add(self, items: Sequence[tuple[str, str]]) -> None:
+    def add(self, items: Sequence[tuple[str, str]], *, shelf: str = "") -> None:
         """See `VectorIndex`."""
-        with self._opened() as entries:
+        with self._opened() as shelves:
+            if shelf not in shelves:
+                shelves[shelf] = self._collection(shelf)
+            entries = shelves[shelf]
+            self._unsettled.add(shelf)
             for begin in range(0, len(items), BATCH):
                 part = dict(items[begin : begin + BATCH])
                 entries.upsert(ids=list(part), embeddings=self.embedder.embed(list(part.values())))
@@ -196,20 +104,35 @@ class Index:
 
     def remove(self, ids: Sequence[str]) -> None:
         """See `VectorIndex`."""
-        with self._opened() as entries:
-            for begin in range(0, len(ids), BATCH):
-                entries.delete(ids=list(ids[begin : begin + BATCH]))
+        with self._opened() as shelves:
+            for shelf, entries in shelves.items():
+                for begin in range(0, len(ids), BATCH):
+                    entries.delete(ids=list(ids[begin : begin + BATCH]))
+                self._unsettled.add(shelf)
 
-    def search(self, text: str, *, most: int) -> list[tuple[str, float]]:
+    def search(
+        self, text: str, *, most: int, shelves: Sequence[str] | None = None
+    ) -> list[tuple[str, float]]:
         """See `VectorIndex`."""
         query = self.embedder.embed([text])
         if most < 1:
             return []
-        with self._opened() as entries:
-            found = entries.query(query_embeddings=query, n_results=most, include=["distances"])
-        distances = found["distances"] or [[]]
-        pairs = zip(found["ids"][0], distances[0], strict=True)
-        return [(id_, 1.0 - float(distance)) for id_, distance in pairs]
+        found: list[tuple[str, float]] = []
+        with self._opened() as there:
+            for shelf in there if shelves is None else shelves:
+                if shelf in there:
+                    found += self._ask(there[shelf], query, most=most)
+        return sorted(found, key=lambda pair: -pair[1])[:most]
+
+    def similar(self, text: str, ids: Sequence[str], *, shelf: str = "") -> dict[str, float]:
+        """See `VectorIndex`."""
+        query = self.embedder.embed([text])[0]
+        with self._opened() as there:
+            if not ids or shelf not in there:
+                return {}
+            found = there[shelf].get(ids=list(ids), include=["embeddings"])
+        pairs = zip(found["ids"], found["embeddings"], strict=True)
+        return {id_: float(np.asarray(one) @ query / np.linalg.norm(one)) for id_, one in pairs}
 
     def clear(self) -> None:
         """See `VectorIndex`. The old folder is deleted, a new one begun."""
@@ -248,7 +171,7 @@ class Index:
         Closing alters Chroma's files (SQLite tidies its log), so the stamp is written anew.
         """
         with self._lock:
-            was_open = self._entries is not None
+            was_open = self._client is not None
             self._drop()
             if was_open and self._slot is not None:
                 with suppress(OSError):
@@ -261,9 +184,9 @@ class Index:
     # the folder
 
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def _opened(self) -> Iterator[dict[str, Any]]:
         with self._lock, self._mended():
-            if self._entries is None:
+            if self._client is None:
                 slot = self._take()
                 stamp = slot / "stamp.json"
                 if not stamp.exists() and not any(slot.iterdir()):
@@ -271,7 +194,7 @@ class Index:
                 else:
                     self._verify(slot)
                     self._open(slot)
-            yield self._entries
+            yield self._shelves
 
     @contextmanager
     def _mended(self) -> Iterator[None]:
@@ -309,7 +232,10 @@ class Index:
         self._stamp = json.loads((slot / "stamp.json").read_text("utf-8"))
         folder = slot / self._stamp["folder"]
         if self._stamp["format"] != FORMAT or self._stamp["embedder"] != self._name():
-            raise Damaged("the index was made with another embedder", repair="it is built again")
+            raise Damaged(
+                "the index was made with another embedder, or by another version",
+                repair="it is built again",
+            )
         self._sums.clear()
         if self._sum(folder) != self._stamp["files"]:
             raise Damaged(f"files of index {slot} are not as they were left", repair="rebuild it")
@@ -322,10 +248,30 @@ class Index:
         self._client = chromadb.PersistentClient(
             path=str(folder), settings=Settings(anonymized_telemetry=False)
         )
-        self._entries = self._client.get_or_create_collection(
-            "lessons", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        self._shelves = {}
+        mine = f"{self.name}-"
+        for entries in self._client.list_collections():
+            if not entries.name.startswith(mine):
+                continue
+            self._shelves[entries.metadata["shelf"]] = entries
+            self._ask(entries, self._probe(), most=1)
+
+    def _collection(self, shelf: str) -> Any:
+        """A new collection; the shelf's own name may hold what Chroma's may not."""
+        digest = hashlib.blake2b(shelf.encode(), digest_size=8).hexdigest()
+        return self._client.get_or_create_collection(
+            f"{self.name}-{digest}",
+            embedding_function=None,
+            metadata={"shelf": shelf},
+            configuration={"hnsw": {"space": "cosine"}},
         )
-        self._entries.query(query_embeddings=self._probe(), n_results=1, include=[])
+
+    @staticmethod
+    def _ask(entries: Any, query: np.ndarray, *, most: int) -> list[tuple[str, float]]:
+        found = entries.query(query_embeddings=query, n_results=most, include=["distances"])
+        distances = found["distances"] or [[]]
+        pairs = zip(found["ids"][0], distances[0], strict=True)
+        return [(id_, 1.0 - float(distance)) for id_, distance in pairs]
 
     def _write(self, *, origin: str, generation: int) -> None:
         slot = self._take()
@@ -354,7 +300,7 @@ class Index:
         return {name: crc for name, (_, crc) in sums.items()}
 
     def _drop(self) -> None:
-        client, self._client, self._entries = self._client, None, None
+        client, self._client, self._shelves = self._client, None, {}
         if client is not None:
             client.close()
 

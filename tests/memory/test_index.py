@@ -48,6 +48,34 @@ def test_both_indexes_keep_the_seam(tmp_path: Path) -> None:
     check(Index(tmp_path / "index", HashEmbedder()))
 
 
+def shelved(index: VectorIndex) -> None:
+    """What every index has to keep of its shelves."""
+    index.add(TEXTS[:2])
+    index.add([("X", TEXTS[0][1])], shelf="a house: 1/2 #ü")
+    index.mark(origin="ledger", generation=1)
+    query = TEXTS[0][1]
+    assert [i for i, _ in index.search(query, most=2)] in (["L0", "X"], ["X", "L0"])
+    assert [i for i, _ in index.search(query, most=9, shelves=[""])] == ["L0", "L1"]
+    assert [i for i, _ in index.search(query, most=9, shelves=["a house: 1/2 #ü"])] == ["X"]
+    assert index.search(query, most=9, shelves=["nowhere"]) == []
+    assert index.search(query, most=9, shelves=[]) == []
+    known = index.similar(query, ["L0", "L1", "X", "nobody"])
+    assert known == {"L0": pytest.approx(1.0, abs=1e-5), "L1": pytest.approx(known["L1"])}
+    assert index.similar(query, [], shelf="nowhere") == {}
+    index.remove(["X", "L0"])
+    assert [i for i, _ in index.search(query, most=9)] == ["L1"]
+    index.close()
+
+
+def test_both_indexes_keep_their_shelves_apart(tmp_path: Path) -> None:
+    shelved(ListIndex(HashEmbedder()))
+    shelved(Index(tmp_path / "index", HashEmbedder()))
+    again = Index(tmp_path / "index", HashEmbedder())
+    assert again.search("mug", most=9, shelves=["a house: 1/2 #ü"]) == []
+    assert [i for i, _ in again.search("mug", most=9)] == ["L1"]
+    again.close()
+
+
 def test_an_index_is_as_it_was_after_it_was_closed(tmp_path: Path) -> None:
     first = Index(tmp_path, HashEmbedder())
     first.add(TEXTS)
