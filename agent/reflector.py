@@ -8,6 +8,7 @@ from typing import Any
 from agent.models.types import Model, Sampling
 from agent.state import Attempt
 from agent.transcript import prompt
+from distill.attempts import TOLD, story
 from envs.errors import clip, one_line
 from memory.essence import essential
 from memory.recall import strip_marked
@@ -15,8 +16,6 @@ from memory.types import Lesson, LessonKind, Scope, Source, Usage, Verdict
 
 LONG = 12
 """Most steps that a workflow lesson names."""
-TOLD = 30
-"""Most steps of an attempt that the model is told."""
 QUOTE = 300
 """Most characters of a quote."""
 
@@ -94,18 +93,8 @@ class Written:
         return lessons, usage + reply.usage
 
     def _messages(self, name: str, attempt: Attempt, verdict: Verdict) -> list[dict[str, Any]]:
-        told = attempt.steps[-TOLD:]
-        story = "\n".join(
-            f"[{s.index}] {s.action} -> {clip(s.observation, most=200)}" for s in told
-        )
-        content = (
-            f"Task: {attempt.task.goal}\n\n{attempt.first}\n\n{story}\n\n"
-            f"Outcome: {'accepted' if verdict.accepted else 'failed'}. {verdict.critique}"
-        )
-        return [
-            {"role": "system", "content": prompt(name)},
-            {"role": "user", "content": strip_marked(content)},
-        ]
+        told = story(attempt.task.goal, attempt.first, attempt.steps, verdict)
+        return [{"role": "system", "content": prompt(name)}, {"role": "user", "content": told}]
 
 
 def lesson_from(
@@ -119,9 +108,8 @@ def lesson_from(
 ) -> Lesson:
     """A candidate lesson with its source. The id depends on the text alone within a task key."""
     task = attempt.task
-    digest = hashlib.sha256(f"{task.env}|{task.key}|{kind}|{text}".encode()).hexdigest()[:12]
     return Lesson(
-        id=f"L{digest}",
+        id=lesson_id(task.env, task.key, kind=kind, text=text),
         kind=kind,
         text=clip(text, most=1500),
         situation=clip(one_line(situation), most=500),
@@ -133,6 +121,11 @@ def lesson_from(
             task_keys=(task.key,),
         ),
     )
+
+
+def lesson_id(env: str, task_key: str, *, kind: LessonKind, text: str) -> str:
+    """Id of a lesson that a run at this task would write; `env` with its level."""
+    return f"L{hashlib.sha256(f'{env}|{task_key}|{kind}|{text}'.encode()).hexdigest()[:12]}"
 
 
 def quoted(lesson: Lesson, attempt: Attempt) -> bool:

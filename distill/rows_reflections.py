@@ -23,6 +23,8 @@ class Outcome(Frozen):
 
     trajectory: str
     """Id of the run."""
+    env: str
+    """Environment."""
     task_key: str
     """`Task.key`."""
     attempt: int
@@ -54,6 +56,7 @@ def outcomes(trajectories: Iterable[Trajectory]) -> Iterator[Outcome]:
             if failed.advice:
                 yield Outcome(
                     trajectory=run.id,
+                    env=run.env,
                     task_key=run.task_key,
                     attempt=failed.number,
                     reflection=failed.advice,
