@@ -134,7 +134,7 @@ def merger(
 
 def disputes(ledger: Ledger, lesson: Lesson) -> list[Lesson]:
     """Lessons that it contradicts, or that contradict it, as they stand."""
-    query = "SELECT body FROM lessons WHERE body IS NOT NULL AND id <> ? AND instr(body, ?)"
+    query = "SELECT body FROM lessons WHERE body IS NOT NULL AND id <> ? AND instr(body, ?) > 0"
     naming = [rows.parse(Lesson, row[0]) for row in ledger.ask(query, lesson.id, lesson.id)]
     found = {one.id: one for one in naming if lesson.id in one.contradicts}
     query = "SELECT body FROM lessons WHERE body IS NOT NULL AND id = ?"

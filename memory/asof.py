@@ -194,7 +194,7 @@ def _until(ledger: Ledger, moment: str) -> int:
         ) from None
     whole = re.search(r"\d:\d\d:\d\d(?![.,\d])", moment)
     by = iso(seconds + 0.999 if whole else seconds)
-    return int(ledger.ask("SELECT ifnull(max(seq), 0) FROM changes WHERE time <= ?", by)[0][0])
+    return int(ledger.ask("SELECT coalesce(max(seq), 0) FROM changes WHERE time <= ?", by)[0][0])
 
 
 def _standing(ledger: Ledger, until: int) -> dict[str, Lesson]:

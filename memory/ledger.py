@@ -6,19 +6,22 @@ in the same transaction as the change that altered them.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from envs.errors import UnknownName
+from envs.errors import Refused, UnknownName
 from envs.types import Split
-from memory import rows, schema, undo
+from memory import rows, undo
 from memory.clock import iso
-from memory.schema import Connection
+from memory.database import Connection, Database
+from memory.schema import File
 from memory.types import Change, Effect, Exposure, Lesson, LessonKind, Run, Status, Trajectory
+
+ALL = (1 << 62) - 1
+"""As a limit: none."""
 
 
 class Ledger:
@@ -28,18 +31,27 @@ class Ledger:
     returned is on the disk.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
-        self.path = path
+    def __init__(self, place: Path | str, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.RLock()
-        self._db = schema.connect(path)
+        self._store: Database = File(Path(place))
         self.origin = str(self._one("SELECT value FROM meta WHERE name = 'origin'")[0])
         """Random name of this ledger, by which an index knows whose it is."""
 
+    @property
+    def name(self) -> str:
+        """Where it is, without a password."""
+        return self._store.name
+
+    @property
+    def path(self) -> Path:
+        """The file. Raises `Refused` for one on a server."""
+        if not isinstance(self._store, File):
+            raise Refused(f"ledger {self.name} is no file", repair="use one of a home folder")
+        return self._store.path
+
     def close(self) -> None:
-        """Closes the file; may be called twice."""
-        with self._lock:
-            self._db.close()
+        """Closes it; may be called twice."""
+        self._store.close()
 
     def now(self) -> float:
         """Seconds since 1970, by the clock of this ledger."""
@@ -233,7 +245,7 @@ class Ledger:
         fields = {"status": status, "kind": kind, "env": env, "task_type": task_type}
         if contains:
             fields["instr(words, ?) > 0"] = contains.casefold()
-        with self._lock:
+        with self.reading():
             found = self._page("lessons", fields, limit=limit, offset=offset)
             lessons = [rows.parse(Lesson, body) for body in found]
             one = lessons[0].id if len(lessons) == 1 else None
@@ -257,16 +269,16 @@ class Ledger:
 
     def twin(self, lesson: Lesson) -> str:
         """Why `lesson` would be refused if it were added, or an empty string."""
-        with self._lock, schema.answering(self.path):
-            taken = rows.state_of(self._db, "lesson", lesson.id) if lesson.id else None
+        with self.reading() as db:
+            taken = rows.state_of(db, "lesson", lesson.id) if lesson.id else None
             if taken is not None:
                 return f"lesson {lesson.id} ({taken['status']}) exists already"
-            return rows.refusal(self._db, lesson)
+            return rows.refusal(db, lesson)
 
     def count(self) -> dict[str, Any]:
         """How much it holds: lessons by status, trajectories, changes, exposures, runs."""
         query = "SELECT status, count(*) FROM lessons WHERE body IS NOT NULL GROUP BY status"
-        with self._lock:
+        with self.reading():
             counts: dict[str, Any] = {"lessons": dict(self.ask(query))}
             for table in ("trajectories", "changes", "exposures", "runs"):
                 counts[table] = self._one("SELECT count(*) FROM " + table)[0]  # noqa: S608
@@ -282,8 +294,8 @@ class Ledger:
         now = iso(self._clock())
         with self.writing() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO exposures (episode, lesson, shown, same_task, time, body) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO exposures (episode, lesson, shown, same_task, time, body) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [
                     (e.episode, e.lesson, int(e.shown), int(e.same_task), now, rows.dump(e))
                     for e in exposures
@@ -318,18 +330,18 @@ class Ledger:
     def last_used(self) -> dict[str, str]:
         """For every lesson the ISO time at which it was last shown, or else added."""
         query = (
-            "SELECT id, max(added, ifnull((SELECT max(time) FROM exposures "
-            "WHERE exposures.lesson = lessons.id AND shown), '')) "
-            "FROM lessons WHERE body IS NOT NULL"
+            "SELECT lessons.id, added, max(exposures.time) FROM lessons LEFT JOIN exposures "
+            "ON exposures.lesson = lessons.id AND shown = 1 WHERE lessons.body IS NOT NULL "
+            "GROUP BY lessons.id, added"
         )
-        return dict(self.ask(query))
+        return {id_: max(added, shown or "") for id_, added, shown in self.ask(query)}
 
     def _effects(self, lesson_id: str | None) -> dict[str, Effect]:
         where, values = rows.where({"lesson": lesson_id})
         query = (
             "SELECT lesson, shown, count(*), sum(outcome) FROM exposures JOIN outcomes "  # noqa: S608
             f"ON outcomes.episode = exposures.episode {where} "
-            "AND outcome IS NOT NULL AND NOT same_task GROUP BY lesson, shown"
+            "AND outcome IS NOT NULL AND same_task = 0 GROUP BY lesson, shown"
         )
         arms: dict[str, dict[int, tuple[int, int]]] = {}
         for lesson, shown, episodes, won in self.ask(query, *values):
@@ -339,30 +351,35 @@ class Ledger:
     # the connection
 
     @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """For several queries in a row, for the other files of this room."""
+        with self._store.reading() as db:
+            yield db
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction, for the other files of this room: all or nothing."""
-        with self._lock, schema.answering(self.path):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-                self._db.execute("COMMIT")
-            finally:
-                if self._db.in_transaction:
-                    self._db.rollback()
+        with self._store.writing() as db:
+            yield db
+
+    @contextmanager
+    def purging(self) -> Iterator[Connection]:
+        """One transaction in which trajectories and changes may be altered and deleted."""
+        with self._store.purging() as db:
+            yield db
 
     def compact(self) -> bool:
         """Leaves no byte of what was deleted; False: another process keeps its log from that."""
-        with self._lock, schema.answering(self.path):
-            return schema.compact(self._db)
+        return self._store.compact()
 
     def ask(self, query: str, *values: object) -> list[Any]:
         """Rows that answer a query, for the other files of this room."""
-        with self._lock, schema.answering(self.path):
-            return self._db.execute(query, values).fetchall()
+        with self.reading() as db:
+            return db.execute(query, values).fetchall()
 
     def _one(self, query: str, *values: object) -> Any:
-        with self._lock, schema.answering(self.path):
-            return self._db.execute(query, values).fetchone()
+        with self.reading() as db:
+            return db.execute(query, values).fetchone()
 
     def _page(
         self,
@@ -379,7 +396,8 @@ class Ledger:
             f"SELECT body FROM {table} {where} AND body IS NOT NULL "  # noqa: S608
             f"ORDER BY seq {order} LIMIT ? OFFSET ?"
         )
-        return [row[0] for row in self.ask(query, *values, limit, offset)]
+        most = limit if limit >= 0 else ALL
+        return [row[0] for row in self.ask(query, *values, most, offset)]
 
     def _body(self, kind: str, table: str, id_: str) -> str:
         row = self._one(f"SELECT body FROM {table} WHERE id = ?", id_)  # noqa: S608

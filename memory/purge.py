@@ -19,9 +19,9 @@ from envs.types import Frozen
 from memory import portable, rows, schema
 from memory.admission import learned_from
 from memory.clock import iso, new_id
+from memory.database import Connection
 from memory.forget import ForgetPlan, apply_forget, left, plan_forget, sources_of
 from memory.recall import Memory
-from memory.schema import Connection
 from memory.text import normal
 from memory.types import Change, Lesson, Source, Trajectory
 
@@ -116,8 +116,7 @@ def _purge(
     origins = {one.trajectory for form in forms for one in sources_of(form)}
     origins = (origins | {one.trajectory for one in dropped}) - {""}
     texts = _texts(forms, dropped)
-    memory.ledger.ask("PRAGMA secure_delete = ON")
-    with memory.ledger.writing() as db, schema.unlocked(db):
+    with memory.ledger.purging() as db:
         now = memory.ledger.now()
         for id_ in ids:
             _delete(db, id_, Change(
@@ -295,7 +294,7 @@ def _holding_any(db: Connection, words: Sequence[str]) -> list[tuple[str, str]]:
     found: dict[str, str] = {}
     for begin in range(0, len(words), MANY):
         part = words[begin : begin + MANY]
-        test = " OR ".join("instr(body, ?)" for _ in part)
+        test = " OR ".join("instr(body, ?) > 0" for _ in part)
         query = f"SELECT id, body FROM trajectories WHERE {test}"  # noqa: S608
         found.update(db.execute(query, list(part)).fetchall())
     return list(found.items())

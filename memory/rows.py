@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 from envs.errors import InternalError, Refused, StoreError, UnknownName, clip, one_line
 from envs.types import Frozen
 from memory.clock import iso, new_id, seconds_of
-from memory.schema import Connection
+from memory.database import Connection
 from memory.text import has_mark, normal, sameness
 from memory.types import FORMAT, Change, Effect, Lesson, Run, Trajectory
 
@@ -221,7 +221,8 @@ def _materialise(db: Connection, change: Change) -> None:
         "generation, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE "
         "SET kind = excluded.kind, status = excluded.status, env = excluded.env, "
         "task_type = excluded.task_type, words = excluded.words, same = excluded.same, "
-        "newest = max(newest, excluded.newest), generation = excluded.generation, "
+        "newest = CASE WHEN excluded.newest > lessons.newest THEN excluded.newest "
+        "ELSE lessons.newest END, generation = excluded.generation, "
         "body = excluded.body",
         (
             lesson.id,
@@ -241,7 +242,10 @@ def _materialise(db: Connection, change: Change) -> None:
 
 def next_generation(db: Connection) -> int:
     """Counts up, so that everybody who keeps a copy hears of it."""
-    query = "UPDATE meta SET value = value + 1 WHERE name = 'generation' RETURNING value"
+    query = (
+        "UPDATE meta SET value = CAST(value AS BIGINT) + 1 WHERE name = 'generation' "
+        "RETURNING value"
+    )
     return int(db.execute(query).fetchone()[0])
 
 

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from envs.errors import StoreError
+from memory.database import WAIT, Connection
 
 APPLICATION = 0x4A4D4C47
 """Written into the file's header ("JMLG"), so that another program's database is told apart."""
 VERSION = 2
 """Version of the tables; an older file is brought up when it is opened, a newer one is refused."""
-Connection = sqlite3.Connection
-"""What the rest of this room calls a connection; the driver stays in this file and its ledger."""
-WAIT = 30.0
-"""Seconds that a write waits for another process."""
 
 TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -60,7 +58,7 @@ CREATE TABLE exposures (
 CREATE INDEX exposures_by_lesson ON exposures (lesson);
 CREATE VIEW outcomes AS
     SELECT runs.id AS episode, CASE
-        WHEN runs.status = 'failed' OR trajectories.failed THEN 0
+        WHEN runs.status = 'failed' OR trajectories.failed = 1 THEN 0
         ELSE trajectories.passed END AS outcome
     FROM runs LEFT JOIN trajectories ON trajectories.id = runs.id;
 CREATE TRIGGER trajectories_stay BEFORE UPDATE ON trajectories
@@ -92,6 +90,52 @@ _REPAIRS = (
     ("full", "free some space on the disk, then try again"),
     ("closed database", "open the ledger again"),
 )
+
+
+class File:
+    """A file as a `Database`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = str(path)
+        self._lock = threading.RLock()
+        self._db = connect(path)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """See `Database`."""
+        with self._lock, answering(self.path):
+            yield self._db
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """See `Database`."""
+        with self.reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            finally:
+                if db.in_transaction:
+                    db.rollback()
+
+    @contextmanager
+    def purging(self) -> Iterator[sqlite3.Connection]:
+        """See `Database`; what is deleted is overwritten."""
+        with self.reading() as db:
+            db.execute("PRAGMA secure_delete = ON")
+            with self.writing(), unlocked(db):
+                yield db
+
+    def compact(self) -> bool:
+        """See `Database`."""
+        with self.reading() as db:
+            return compact(db)
+
+    def close(self) -> None:
+        """See `Database`."""
+        with self._lock:
+            self._db.close()
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -137,7 +181,7 @@ def unlocked(db: Connection) -> Iterator[None]:
         db.execute(trigger)
 
 
-def compact(db: Connection) -> bool:
+def compact(db: sqlite3.Connection) -> bool:
     """Writes the file anew, so that no byte of what was deleted is left in it or in its log.
 
     False: another process reads an older state, and its log could not be emptied.

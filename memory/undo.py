@@ -12,7 +12,7 @@ from typing import Any
 from envs.errors import Refused
 from memory import rows
 from memory.clock import new_id
-from memory.schema import Connection
+from memory.database import Connection
 from memory.types import Change
 
 TOLD = 12
@@ -199,7 +199,8 @@ def _built_on(db: Connection, change: Change) -> list[tuple[str, str, Test]]:
         return one.op != "undo" and change.id in one.parents
 
     query = (
-        "SELECT body FROM changes WHERE op <> 'undo' AND decision = 'applied' AND instr(body, ?)"
+        "SELECT body FROM changes WHERE op <> 'undo' AND decision = 'applied' "
+        "AND instr(body, ?) > 0"
     )
     for row in db.execute(query, (change.id,)).fetchall():
         child = rows.parse(Change, row[0])
@@ -211,7 +212,7 @@ def _built_on(db: Connection, change: Change) -> list[tuple[str, str, Test]]:
         def by_place(one: Change) -> bool:
             return target in ((one.after or {}).get("supersedes") or ())
 
-        query = "SELECT id FROM lessons WHERE body IS NOT NULL AND id <> ? AND instr(body, ?)"
+        query = "SELECT id FROM lessons WHERE body IS NOT NULL AND id <> ? AND instr(body, ?) > 0"
         heirs = db.execute(query, (target, target)).fetchall()
         found += [("lesson", row[0], by_place) for row in heirs]
     return found
