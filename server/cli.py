@@ -20,6 +20,7 @@ from server.commands import (
     history,
     memory,
     models,
+    reflecting,
     run,
     serve,
     strategies,
@@ -44,6 +45,7 @@ demo.add_to(app)
 envs.add_to(app)
 bench.add_to(app)
 models.add_to(app)
+reflecting.add_to(evals.app)
 evals.add_to(app)
 strategies.add_to(app)
 

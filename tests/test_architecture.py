@@ -25,6 +25,7 @@ LATE = {
     "server/commands/bench.py": {"bench"},
     "server/commands/demo.py": {"bench"},
     "server/commands/evals.py": {"bench"},
+    "server/commands/reflecting.py": {"bench"},
     "server/commands/strategies.py": {"bench"},
 }
 """Files of the command line that may import a room that others may not, inside a function."""
@@ -217,6 +218,15 @@ NODE_FILES = (
     "agent/verifier.py",
     "agent/selfcheck.py",
     "agent/reflector.py",
+    "agent/reflectors/confidence.py",
+    "agent/reflectors/contrast.py",
+    "agent/reflectors/guideline.py",
+    "agent/reflectors/instructor.py",
+    "agent/reflectors/kinds.py",
+    "agent/reflectors/reconsider.py",
+    "agent/reflectors/rethinking.py",
+    "agent/reflectors/retried.py",
+    "agent/reflectors/types.py",
     "agent/budget.py",
     "agent/state.py",
     "agent/kit.py",

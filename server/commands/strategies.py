@@ -50,13 +50,15 @@ def _arms() -> list[Choice]:
 
 def _evals() -> list[Choice]:
     """Evaluations of single abilities."""
-    from bench.evals import blindspot, critic, overthinking, process
+    from bench.evals import blindspot, critic, overthinking, process, reflection, secondlook
 
     named = {
         "critic": critic,
         "blindspot": blindspot,
         "overthinking": overthinking,
         "process": process,
+        "secondlook": secondlook,
+        "reflection": reflection,
     }
     return [
         Choice(

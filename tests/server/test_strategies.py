@@ -42,7 +42,14 @@ def test_arms_and_evaluations_are_listed_with_their_papers(tmp_path: Path) -> No
     found = listed(tmp_path)
     assert {"bare", "react", "reflexion"} <= {c["name"] for c in found if c["part"] == "arm"}
     evals = {c["name"]: c for c in found if c["part"] == "eval"}
-    assert set(evals) == {"critic", "blindspot", "overthinking", "process"}
+    assert set(evals) == {
+        "critic",
+        "blindspot",
+        "overthinking",
+        "process",
+        "secondlook",
+        "reflection",
+    }
     assert all("arXiv" in choice["paper"] for choice in evals.values())
     assert all(c["does"] for c in found)
 
