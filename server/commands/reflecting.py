@@ -37,9 +37,7 @@ def secondlook(
     names = _names(looks)
 
     async def work(place: Home, progress: Callable[[int, int], None]) -> Any:
-        return await measure(
-            await place.model(), n=n, seed=seed, looks=names, progress=progress
-        )
+        return await measure(await place.model(), n=n, seed=seed, looks=names, progress=progress)
 
     report = go(_asking(work, "looking again"))
     if as_json:
