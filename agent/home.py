@@ -10,6 +10,7 @@ from agent.chatting import ConstrainedTools, NativeTools
 from agent.crossing import off
 from agent.graph import Graph, opened
 from agent.kit import Event, Reflector, Verifier
+from agent.mechanisms import learning_with, seen_through
 from agent.models.resolve import resolve
 from agent.models.types import Model
 from agent.reflector import Plain, Written
@@ -73,14 +74,23 @@ class Home:
         strategy = considered(
             tools if chat else Greedy(), self.settings.learning, ledger=self.ledger
         )
+        learning = self.settings.learning
+        memory = seen_through(self.memory, learning)
+        strategy, reflector = learning_with(
+            learning,
+            memory,
+            strategy=strategy,
+            reflector=await self._reflector(),
+            model=await self._writer(),
+        )
         return Crew(
             settings=self.settings,
             graph=self._graph,
-            memory=self.memory,
+            memory=memory,
             model=model,
             strategy=strategy,
             verifier=await self._verifier(chat=chat),
-            reflector=await self._reflector(),
+            reflector=reflector,
             emit=emit or (lambda _event: None),
         )
 
@@ -95,11 +105,16 @@ class Home:
         return FirstThatKnows(chain)
 
     async def _reflector(self) -> Reflector:
+        model, writer = await self.model("reflector"), await self._writer()
+        drafting = Plain() if writer is None else Written(writer)
+        return reflecting(drafting, self.settings.learning, model=model, ledger=self.ledger)
+
+    async def _writer(self) -> Model | None:
+        """Who puts lessons into words; None: rules do."""
         model = await self.model("reflector")
         drafts = self.settings.memory.drafts
         spared = drafts == "auto" and EMBEDDED in model.name
-        drafting = Plain() if drafts == "plain" or spared else Written(model)
-        return reflecting(drafting, self.settings.learning, model=model, ledger=self.ledger)
+        return None if drafts == "plain" or spared else model
 
     def at_close(self, close: Callable[[], None]) -> None:
         """Has something closed together with this home."""

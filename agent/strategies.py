@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agent.settings import Settings
+from agent.proposers.registry import PROPOSERS
+from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
 from envs.types import Frozen
 
-Part = Literal["solver", "verifier", "reflector", "memory", "selection", "arm", "eval"]
+Part = Literal["solver", "verifier", "reflector", "memory", "proposer", "selection", "arm", "eval"]
 
 
 class Choice(Frozen):
@@ -29,7 +30,14 @@ class Choice(Frozen):
 
 def choices(settings: Settings) -> tuple[Choice, ...]:
     """Everything that the settings choose in the agent, with what they have chosen."""
-    return (*_solvers(settings), *_verifiers(settings), *_learners(settings))
+    return (
+        *_solvers(settings),
+        *_verifiers(settings),
+        *_learners(settings),
+        *_mechanisms(settings),
+        *_proposers(),
+        *_thinking_over(settings.learning),
+    )
 
 
 def _solvers(settings: Settings) -> tuple[Choice, ...]:
@@ -159,3 +167,142 @@ def _learners(settings: Settings) -> tuple[Choice, ...]:
             chosen=memory.learn,
         ),
     )
+
+
+def _mechanisms(settings: Settings) -> tuple[Choice, ...]:
+    """Those that `learning.use` names."""
+    told: tuple[tuple[Part, str, str, str], ...] = (
+        (
+            "memory",
+            "across",
+            "where this environment's lessons leave room, recalls those of others",
+            "Jiang et al. 2024, Long Term Memory, arXiv 2410.15665",
+        ),
+        (
+            "memory",
+            "scales",
+            "recalls insights of the task's scale and general ones, each with its share of room",
+            "Fu et al. 2024, MSI-Agent, arXiv 2409.16686: its insight selector",
+        ),
+        (
+            "memory",
+            "consensus",
+            "keeps lessons out that depart from what independent runs agree on; remembers which",
+            "Wei et al. 2025, A-MemGuard, arXiv 2510.02373",
+        ),
+        (
+            "reflector",
+            "subtasks",
+            "writes an entry after every sub-task, while the run goes on",
+            "Yang et al. 2025, MUSE: Learning on the Job, arXiv 2510.08002",
+        ),
+        (
+            "reflector",
+            "tips",
+            "writes a tip of thirty words after a failure, for this game or for all",
+            "Chen et al. 2023, Introspective Tips, arXiv 2305.11598",
+        ),
+    )
+    return tuple(
+        Choice(
+            part=part,
+            name=name,
+            does=does,
+            paper=paper,
+            setting=f'learning.use = ["{name}"]',
+            chosen=name in settings.learning.use,
+        )
+        for part, name, does, paper in told
+    )
+
+
+def _proposers() -> tuple[Choice, ...]:
+    return tuple(
+        Choice(
+            part="proposer",
+            name=name,
+            does=kind.does,
+            paper=kind.paper,
+            setting=f"journeyman memory consolidate --with {name}",
+            chosen=None,
+        )
+        for name, kind in PROPOSERS.items()
+    )
+
+
+LOOKS: dict[SecondLook, tuple[str, str]] = {
+    "review": ("answers again after reading its answer; what the others are held against", ""),
+    "if-or-else": (
+        "keeps what the model is confident of, byte for byte, and revises the rest",
+        "Li et al. 2024, Confidence Matters, arXiv 2402.12563",
+    ),
+    "instructed": (
+        "answers in rounds; an instructor says refresh, stop or select",
+        "Liu et al. 2025, Instruct-of-Reflection, arXiv 2503.00902",
+    ),
+    "self-contrast": (
+        "answers from several perspectives; where they differ a checklist decides",
+        "Zhang et al. 2024, Self-Contrast, arXiv 2401.02009",
+    ),
+    "mistakes": (
+        'asks of recalled pitfalls "have I made this mistake?" before it counts',
+        "Tong et al. 2024, Can LLMs Learn from Previous Mistakes?, arXiv 2403.20046",
+    ),
+}
+KINDS: dict[Reflection, str] = {
+    "retry": "a failed attempt leaves nothing but that it failed",
+    "keywords": "a failed attempt leaves the kinds of its mistakes",
+    "advice": "a failed attempt leaves general advice",
+    "explanation": "a failed attempt leaves why it failed",
+    "instructions": "a failed attempt leaves what to do next, in order",
+    "solution": "a failed attempt leaves the actions that would have done it",
+    "composite": "a failed attempt leaves all five of these",
+    "unredacted": "a failed attempt leaves all five, and what was done",
+}
+KEPT: dict[Mechanism, tuple[str, str]] = {
+    "guideline": (
+        "advice goes by the guideline that `memory consolidate --with guideline` writes",
+        "Askari et al. 2024, MAGIC, arXiv 2406.12692",
+    ),
+    "retried": (
+        "keeps reflections as lessons, raised or lowered by how their retry ended",
+        "Bensal et al. 2025, Reflect, Retry, Reward, arXiv 2505.24726",
+    ),
+}
+
+
+def _thinking_over(learning: LearningSettings) -> tuple[Choice, ...]:
+    looks = (
+        Choice(
+            part="reflector",
+            name=name,
+            does=does,
+            paper=paper,
+            setting=f'learning.second_look = "{name}"',
+            chosen=learning.second_look == name,
+        )
+        for name, (does, paper) in LOOKS.items()
+    )
+    kinds = (
+        Choice(
+            part="reflector",
+            name=name,
+            does=does,
+            paper="Renze & Guven 2024, Self-Reflection in LLM Agents, arXiv 2405.06682",
+            setting=f'learning.reflection = "{name}"',
+            chosen=learning.reflection == name,
+        )
+        for name, does in KINDS.items()
+    )
+    kept = (
+        Choice(
+            part="reflector",
+            name=name,
+            does=does,
+            paper=paper,
+            setting=f'learning.use = ["{name}"]',
+            chosen=name in learning.use,
+        )
+        for name, (does, paper) in KEPT.items()
+    )
+    return (*looks, *kinds, *kept)

@@ -12,6 +12,7 @@ from envs.errors import JourneymanError
 from server.commands import (
     bench,
     chat,
+    consolidate,
     demo,
     distill,
     doctor,
@@ -39,6 +40,7 @@ chat.add_to(app)
 serve.add_to(app)
 run.add_to(app)
 memory.add_to(app)
+consolidate.add_to(memory.app)
 history.add_to(app)
 distill.add_to(app)
 demo.add_to(app)

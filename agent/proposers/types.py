@@ -59,8 +59,8 @@ class Desk:
 
     settings: Settings
     """How everything is set."""
-    model: Model
-    """Who writes, where words are needed."""
+    model: Model | None
+    """Who writes, where words are needed; None for proposers that need none."""
     memory: Reader
     """What is known."""
     calls: int = 16
@@ -77,7 +77,7 @@ class Desk:
 
         Content that does not fit the context loses its end. Raises `ModelError`.
         """
-        if self.calls < 1:
+        if self.calls < 1 or self.model is None:
             return None
         self.calls -= 1
         system = prompt(name)
@@ -123,14 +123,19 @@ def attempt(run: Trajectory) -> tuple[StepRecord, ...]:
 
 
 def story(run: Trajectory, *, most: int = 3000) -> str:
-    """A run in lines, as a player saw it: `[3] action -> what came back`; its end if too long."""
+    """The last attempt of a run in lines, as a player saw it; its end if too long."""
+    return story_of(run.goal, attempt(run), most=most)
+
+
+def story_of(goal: str, steps: Sequence[StepRecord], *, most: int = 3000) -> str:
+    """Steps in lines: `[3] action -> what came back`; the last of them if these are too long."""
     lines = [
         f"[{step.index}] {step.action} -> {clip(one_line(step.observation), most=OBSERVED)}"
-        for step in attempt(run)
+        for step in steps
     ]
     while len(lines) > 4 and sum(map(len, lines)) > most:
         lines = lines[1:]
-    return "\n".join([f"Task: {run.goal}", *lines])
+    return "\n".join([f"Task: {goal}", *lines])
 
 
 def source_of(run: Trajectory, step: StepRecord | None, reader: Reader) -> Source:
