@@ -122,7 +122,10 @@ class Table:
 def least(trusts: Iterable[Trust]) -> Trust:
     """The least of them: that of everything derived from all."""
     found = set(trusts)
-    return next((one for one in LEAST if one in found), "self")
+    for one in LEAST:
+        if one in found:
+            return one
+    return "self"
 
 
 def places(lesson: Lesson) -> tuple[Source, ...]:
