@@ -62,6 +62,8 @@ class LessonPage(Frozen):
     """The latest episodes in which it came up."""
     exposures_total: int
     """In how many it came up."""
+    effect_in_words: tuple[str, ...] = ()
+    """What it was measured to do and how sure that is, as of today."""
     disputes: tuple[Lesson, ...] = ()
     """Lessons that it contradicts, or that contradict it."""
 

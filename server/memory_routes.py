@@ -23,6 +23,7 @@ from memory.asof import lesson_at
 from memory.forget import apply_forget, plan_forget
 from memory.portable import lines
 from memory.recall import Memory
+from memory.telling import in_words
 from memory.types import Change, Lesson, LessonKind, Scope, Status, Trajectory
 from server.api_types import (
     Fits,
@@ -186,8 +187,10 @@ async def show_lesson(
     exposures = await off(ledger.exposures, lesson=lesson)
     source = found.source
     steps = () if origin is None else origin.steps
+    effect = await off(memory.effects.of, lesson)
     return LessonPage(
-        lesson=found,
+        lesson=found if as_of else found.model_copy(update={"effect": effect}),
+        effect_in_words=in_words(effect),
         goal=origin.goal if origin else "",
         steps=tuple(s for s in steps if source.first_step <= s.index <= source.last_step),
         history=tuple(await off(ledger.history, lesson)),

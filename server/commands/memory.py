@@ -20,6 +20,7 @@ from memory.portable import Prefer, load
 from memory.portable import export as write_export
 from memory.purge import Purged, purge_lessons, purge_source
 from memory.recall import Memory
+from memory.telling import in_words
 from memory.types import Change, Lesson, LessonKind, Status, Trajectory
 from server.console import out, safe, say_json, table
 
@@ -76,10 +77,12 @@ def show(lesson: Annotated[str, typer.Argument()], as_of: AsOf = "", as_json: Js
     source = _trajectory(memory, found)
     history = memory.ledger.history(lesson)
     exposures = memory.ledger.exposures(lesson=lesson)
+    effect = memory.effects.of(lesson)
+    found = found.model_copy(update={"effect": effect})
     if as_json:
         steps = [] if source is None else [s for s in source.steps if _within(found, s.index)]
         parts = {"lesson": found, "steps": steps, "history": history, "exposures": exposures}
-        say_json({**parts, "disputes": others})
+        say_json({**parts, "disputes": others, "effect_in_words": in_words(effect)})
         return
     _head(found)
     for other in others:
@@ -97,11 +100,14 @@ def show(lesson: Annotated[str, typer.Argument()], as_of: AsOf = "", as_json: Js
     for place in found.sources[1:]:
         said = f", as: {safe(place.said)}" if place.said else ""
         out.print(f"  learned again: {safe(place.trajectory or place.origin or 'typed')}{said}")
-    effect = found.effect
-    shown = f"shown in {len(exposures)} runs"
-    if effect.shown:
-        shown += f", {effect.won_shown} of {effect.shown} other tasks solved"
-    out.print(f"  {shown}; effect not measured yet (no episode withheld it)")
+    for line in in_words(effect):
+        out.print(f"  {safe(line)}")
+    played = effect.replayed.shown * 2 if effect.replayed else 0
+    elsewhere = len(exposures) - effect.shown - effect.withheld - played
+    if elsewhere:
+        out.print(
+            f"  came up in {elsewhere} more runs that don't count (its own task, no toss, ...)"
+        )
     for change in history:
         out.print(
             f"  {change.time[:19]} {change.op} by {change.actor}: {safe(change.reason)} ", end=""
