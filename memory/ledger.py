@@ -17,6 +17,7 @@ from envs.types import Split
 from memory import rows, undo
 from memory.clock import iso
 from memory.database import Connection, Database
+from memory.postgres import Postgres, is_server
 from memory.schema import File
 from memory.types import Change, Effect, Exposure, Lesson, LessonKind, Run, Status, Trajectory
 
@@ -33,7 +34,7 @@ class Ledger:
 
     def __init__(self, place: Path | str, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._store: Database = File(Path(place))
+        self._store: Database = Postgres(str(place)) if is_server(place) else File(Path(place))
         self.origin = str(self._one("SELECT value FROM meta WHERE name = 'origin'")[0])
         """Random name of this ledger, by which an index knows whose it is."""
 

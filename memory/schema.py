@@ -173,7 +173,7 @@ def answering(path: Path) -> Iterator[None]:
 @contextmanager
 def unlocked(db: Connection) -> Iterator[None]:
     """Lifts what keeps trajectories and changes as they are, inside a transaction: to purge."""
-    triggers = [line for line in _statements() if line.startswith("CREATE TRIGGER")]
+    triggers = [line for line in statements() if line.startswith("CREATE TRIGGER")]
     for trigger in triggers:
         db.execute(f"DROP TRIGGER {trigger.split()[2]}")
     yield
@@ -274,15 +274,18 @@ def _bring_up(db: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(db: sqlite3.Connection) -> None:
-    for statement in _statements():
+    for statement in statements():
         db.execute(statement)
     db.execute("INSERT INTO meta VALUES ('generation', 0)")
     db.execute("INSERT INTO meta VALUES ('origin', ?)", (secrets.token_hex(8),))
     db.execute(f"PRAGMA application_id = {APPLICATION}")
 
 
-def _statements() -> Iterator[str]:
-    """`executescript` would end the transaction; this keeps creation all or nothing."""
+def statements() -> Iterator[str]:
+    """Those that make the tables, one by one.
+
+    `executescript` would end the transaction; this keeps creation all or nothing.
+    """
     gathered = ""
     for line in TABLES.strip().splitlines():
         gathered += line + "\n"
