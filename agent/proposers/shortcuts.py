@@ -18,7 +18,7 @@ from agent.proposers.types import (
 from envs.errors import clip, one_line
 from envs.types import Frozen
 from memory.essence import essential
-from memory.lenses import places
+from memory.lenses import least, places
 from memory.types import Change, Lesson, Scope, StepRecord, Trajectory
 
 ACTOR = "proposer:shortcuts"
@@ -73,8 +73,10 @@ class Shortcuts:
                 if known is None and len(lessons) < MOST:
                     lessons[lesson.id] = lesson
                 elif lesson.id in lessons:
-                    both = (*places(lessons[lesson.id]), lesson.source)
-                    lessons[lesson.id] = joined(lessons[lesson.id], both)
+                    old = lessons[lesson.id]
+                    both = joined(old, (*places(old), lesson.source))
+                    trust = least((old.trust, lesson.trust))
+                    lessons[lesson.id] = both.model_copy(update={"trust": trust})
         changes: list[Change] = []
         for lesson in lessons.values():
             evidence = tuple(dict.fromkeys(place.trajectory for place in places(lesson)))
