@@ -7,7 +7,7 @@ from typing import Any
 from agent.kit import Reflector
 from agent.models.types import Model, Sampling
 from agent.proposers.types import story_of
-from agent.reflector import lesson_from
+from agent.reflector import Plain, lesson_from
 from agent.state import Attempt
 from agent.transcript import prompt
 from envs.errors import ModelError, one_line
@@ -25,11 +25,11 @@ class Tips:
     """Adds a tip to what `inner` drafts after a failed attempt: one call.
 
     A tip on this game only is kept in the body of work of that game (`memory/games.py`) and comes
-    up there, one that is general in the environment. Without a model the reflector's own advice is
-    the tip, for this game. What differs from the paper: tips are written from the agent's own
-    failures alone, where it also takes demonstrations and many games at once (for those see the
-    proposers `insights` and `notes`); they are recalled when they are close instead of all
-    standing in the prompt.
+    up there, one that is general in the environment. Without a model, or where it fails, the
+    advice of a rule is the tip, for this game. What differs from the paper: tips are written from
+    the agent's own failures alone, where it also takes demonstrations and many games at once (for
+    those see the proposers `insights` and `notes`); they are recalled when they are close instead
+    of all standing in the prompt.
 
     Paper: Chen et al. 2023, Introspective Tips, arXiv 2305.11598 (row `introspective-tips`).
     """
@@ -88,8 +88,8 @@ class Tips:
                 return str(data.get("tip", "")), own, int(data.get("step", last)), reply.usage
         else:
             spent = Usage()
-        advice, more = await self._inner.reflect(attempt, verdict)
-        return advice, True, last, spent + more
+        advice, _ = await Plain().reflect(attempt, verdict)
+        return advice, True, last, spent
 
 
 def _schema(attempt: Attempt) -> dict[str, Any]:
