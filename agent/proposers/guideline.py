@@ -114,15 +114,20 @@ class Guideline:
 
 
 def failures(trajectories: Sequence[Trajectory], *, env: str) -> Iterator[Failure]:
-    """Rejected attempts of train runs in an environment, in order."""
+    """One for each train run in an environment that had a rejected attempt, in order.
+
+    The latest rejected attempt that was tried again; where none was, the latest.
+    """
     for run in trajectories:
         if run.split != "train" or place_of(run.env) != env:
             continue
         tried = list(attempts(run))
-        for one, then in zip(tried, [*tried[1:], None], strict=True):
-            if one.verdict.accepted is False and one.steps:
-                corrected = then.verdict.accepted if then else None
-                yield Failure(run=run, attempt=one, corrected=corrected)
+        found = [
+            Failure(run=run, attempt=one, corrected=then.verdict.accepted if then else None)
+            for one, then in zip(tried, [*tried[1:], None], strict=True)
+            if one.verdict.accepted is False and one.steps
+        ]
+        yield from ([one for one in found if one.corrected is not None] or found)[-1:]
 
 
 def _change(lesson: Lesson, current: Lesson | None, batch: Sequence[Failure]) -> Change:
