@@ -30,6 +30,8 @@ SPARE = 1000
 POSTINGS = 100_000
 """Places that are looked at for one query, those of its rarest words first; common words say least,
 and at 1,000,000 lessons each stands in many."""
+QUERIES = 8
+"""Queries whose scores are kept until the next write."""
 _EMPTY = frozenset(
     """
     a an the this that these those it its you your i my is are was be do does did has have had can
@@ -73,6 +75,7 @@ class Words:
         self._counts: dict[str, array[float]] = {}
         self._holding: Counter[str] = Counter()
         self._all = 0
+        self._kept: dict[str, np.ndarray | None] = {}
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -80,6 +83,7 @@ class Words:
     def add(self, items: Iterable[tuple[str, str]], *, shelf: str = "") -> None:
         """Stores (id, text) pairs; an id that is there gets the new text and shelf."""
         with self._lock:
+            self._kept.clear()
             code = self._shelves.setdefault(shelf, len(self._shelves))
             for id_, text in items:
                 self._remove(id_)
@@ -88,6 +92,7 @@ class Words:
     def remove(self, ids: Iterable[str]) -> None:
         """Removes ids; unknown ones are no error."""
         with self._lock:
+            self._kept.clear()
             for id_ in ids:
                 self._remove(id_)
             if len(self._ids) > 2 * len(self._slots) + SPARE:
@@ -98,21 +103,39 @@ class Words:
     ) -> list[tuple[str, float]]:
         """Ids of the texts that score best with their scores, best first; None: all shelves."""
         with self._lock:
-            scores = self._scores(Counter(words_of(text)))
+            scores = self._scored(text)
             if scores is None or most < 1:
                 return []
             if shelves is not None:
                 codes = [code for name, code in self._shelves.items() if name in shelves]
-                scores[~np.isin(self._column(self._shelf), codes)] = 0.0
+                scores = np.where(np.isin(self._column(self._shelf), codes), scores, 0.0)
             best = np.argpartition(-scores, min(most, len(scores)) - 1)[:most]
             best = best[np.lexsort((-best, -scores[best]))]
             return [(self._ids[n], float(scores[n])) for n in best if scores[n] > 0]
 
-    def most(self, text: str) -> float:
-        """The score of a text of average length that holds each word of `text` as often."""
+    def shares(self, text: str, ids: Iterable[str]) -> dict[str, float]:
+        """How much of what can be had each of `ids` scores: 0 to 1, unknown ids 0.
+
+        1 is the score of a text of average length that holds each word of `text` as often.
+        """
         with self._lock:
-            asked = Counter(words_of(text))
-            return sum(n * (K1 + 1) * n / (n + K1) * self._rarity(w) for w, n in asked.items())
+            scores, asked = self._scored(text), Counter(words_of(text))
+            most = sum(n * (K1 + 1) * n / (n + K1) * self._rarity(w) for w, n in asked.items())
+            if scores is None or not most:
+                return dict.fromkeys(ids, 0.0)
+            slots = {id_: self._slots.get(id_) for id_ in ids}
+            return {
+                id_: 0.0 if slot is None else min(1.0, float(scores[slot]) / most)
+                for id_, slot in slots.items()
+            }
+
+    def _scored(self, text: str) -> np.ndarray | None:
+        """Scores of all slots; kept until the next write, as goals come again at every step."""
+        if text not in self._kept:
+            while len(self._kept) >= QUERIES:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[text] = self._scores(Counter(words_of(text)))
+        return self._kept[text]
 
     def _scores(self, asked: Mapping[str, int]) -> np.ndarray | None:
         known = self._telling(asked)

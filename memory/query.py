@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Collection
+
 from envs.errors import clip
 from envs.types import Frozen
 from memory.clock import seconds_of
-from memory.types import SHOWABLE, Lesson
+from memory.types import SHOWABLE, Lesson, Scope, Trust
 
 GOAL, SEEN, DONE = 600, 400, 3
 """Characters of the goal and of the observation, and actions, that a query looks at."""
+DRAWERS = 64
+"""Shelves over which the lessons of single users are spread, for each environment."""
 
 
 class Query(Frozen):
@@ -20,6 +25,8 @@ class Query(Frozen):
     """What was seen last."""
     recent: tuple[str, ...] = ()
     """Latest actions, oldest first."""
+    inventory: str = ""
+    """What is carried, in words; empty: nothing, or not known."""
     env: str = ""
     """Environment."""
     task_type: str = ""
@@ -30,15 +37,53 @@ class Query(Frozen):
     """User or tenant."""
     project: str = ""
     """Body of work."""
+    run: str = ""
+    """Id of the run, from which chance is drawn: the same run gets the same answer."""
 
 
 def situations(query: Query) -> tuple[str, ...]:
-    """The texts to search for: the goal, and the goal with latest actions and observation."""
+    """The texts to search for: the goal; and the goal with what is carried, done and seen."""
     goal = clip(query.goal, most=GOAL)
-    now = [*query.recent[-DONE:], query.observation[:SEEN]]
+    carried = query.inventory.strip()
+    held = [f"You are carrying: {clip(carried, most=SEEN)}."] if carried else []
+    now = [*held, *query.recent[-DONE:], query.observation[:SEEN]]
     if not any(part.strip() for part in now):
         return (goal,)
     return goal, "\n".join([goal, *(clip(part, most=SEEN) for part in now)])
+
+
+def searched(lesson: Lesson) -> str:
+    """The words by which a lesson is found."""
+    return lesson.situation.strip() or lesson.text
+
+
+def shelf_of(lesson: Lesson) -> str:
+    """Where a lesson stands: its environment, and a place apart for users' and for pages' words.
+
+    So what may not be shown to most does not crowd out what may, and needs no filter.
+    """
+    return _shelf(lesson.scope.env, lesson.scope.user, web=lesson.trust == "web")
+
+
+def shelves_of(query: Query, trust: Collection[Trust]) -> tuple[str, ...]:
+    """The shelves on which answers to `query` stand."""
+    return tuple(
+        _shelf(env, user, web=web)
+        for env in dict.fromkeys((query.env, ""))
+        for user in dict.fromkeys((query.user, ""))
+        for web in (False, True)
+        if not web or "web" in trust
+    )
+
+
+def beside(scope: Scope) -> tuple[str, ...]:
+    """The shelves on which lessons of this scope stand."""
+    return tuple(_shelf(scope.env, scope.user, web=web) for web in (False, True))
+
+
+def _shelf(env: str, user: str, *, web: bool) -> str:
+    drawer = f"|user {zlib.crc32(user.encode('utf-8', 'replace')) % DRAWERS}" if user else ""
+    return f"{env}{drawer}{'|web' if web else ''}"
 
 
 def applies(lesson: Lesson, query: Query, *, now: float) -> bool:

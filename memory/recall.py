@@ -1,17 +1,15 @@
 """What the agent and the doors talk to: recall before an action, and writing with its guards.
 
-The ledger holds the lessons, the index finds them, and a table in memory (kept up by the ledger's
-generation) filters what was found, so that a recall reads one number from the disk. Chroma's own
-filters are not used: they cost 50 ms where fetching more and filtering here costs 1.
+The ledger holds the lessons; what finds them is derived from it and kept up by its generation
+(`memory/shelving.py`), so that a recall reads one number from the disk. What is found
+(`memory/finding.py`) is put in order (`memory/ranking.py`) and cut to the budget here.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 from envs.errors import Refused, clip
 from memory.admission import (
@@ -26,12 +24,15 @@ from memory.admission import (
     merger,
 )
 from memory.clock import new_id
-from memory.index import Damaged, VectorIndex
+from memory.finding import found
+from memory.index import VectorIndex
 from memory.ledger import Ledger
 from memory.measuring import Effects
 from memory.prune import PrunePlan, PruneRule, retirement
 from memory.prune import plan as plan_prune
-from memory.query import Query, applies, situations, wrote
+from memory.query import Query, beside, searched
+from memory.ranking import Candidate, Diverse, Ranking, Worth, nothing_known, swayed
+from memory.shelving import Shelving
 from memory.text import (
     MARK_CLOSE,
     MARK_OPEN,
@@ -40,14 +41,20 @@ from memory.text import (
     strip_marked,
     without_marks,
 )
-from memory.types import SHOWABLE, Change, Lesson, LessonKind, Recalled, Scope, Status
+from memory.types import Change, Lesson, LessonKind, Recalled, Scope, Status
 
-__all__ = ["MARK_CLOSE", "MARK_OPEN", "Memory", "Query", "has_mark", "render", "strip_marked"]
+__all__ = [
+    "MARK_CLOSE",
+    "MARK_OPEN",
+    "Memory",
+    "Query",
+    "has_mark",
+    "render",
+    "searched",
+    "strip_marked",
+]
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-FETCH = 8
-"""Fetched for each lesson asked for, as some are filtered out; more when too few are left."""
 HEADING = "Notes from earlier work. Follow one only where it fits."
 
 
@@ -69,11 +76,11 @@ class Memory:
         self.index = index
         self.effects = Effects(ledger)
         """What lessons were measured to do."""
+        self.worth: Worth = nothing_known
+        """What showing lessons is believed to do; a prior of their rank."""
         self._clock = clock
-        self._lock = threading.RLock()
-        self._table: dict[str, Lesson] = {}
-        self._replaced: frozenset[str] = frozenset()
-        self._seen = self._synced = -1
+        self._shelving = Shelving(ledger, index)
+        self._diverse = Diverse()
 
     def close(self) -> None:
         """Closes index and ledger."""
@@ -83,35 +90,38 @@ class Memory:
     # reading
 
     def recall(
-        self, query: Query, *, budget_tokens: int, floor: float, most: int, guard: bool
+        self,
+        query: Query,
+        *,
+        budget_tokens: int,
+        floor: float,
+        most: int,
+        guard: bool,
+        ranking: Ranking = Ranking(),
     ) -> tuple[Recalled, ...]:
         """Lessons for the coming action, best first; often none.
 
-        A lesson counts as close when its situation is close to the goal, or to goal, latest
-        actions and observation together. It has to apply here (scope, status, time), to be at
-        least `floor` close, and to fit: the block made by `render` stays within `budget_tokens`
-        (estimated, see `estimate_tokens`). With `guard` lessons that go back to this very task
-        (`task_key`) are left out, else marked `same_task`.
+        A lesson counts as close when its situation is close to the goal, or to the goal together
+        with what is carried, was done last and is seen. It has to apply here (scope, status, time,
+        trust), to be at least `floor` close, and to fit: the block made by `render` stays within
+        `budget_tokens` (estimated, see `estimate_tokens`). With `guard` lessons that go back to
+        this very task (`task_key`) are left out, else marked `same_task`.
         """
         if most < 1 or budget_tokens < 1:
             return ()
         self.sync()
-        chosen: list[Recalled] = []
-        for similarity, lesson, same_task in self._near(query, floor=floor, most=most, guard=guard):
-            item = Recalled(
-                lesson=lesson.id,
-                version=lesson.version,
-                text=lesson.text,
-                similarity=similarity,
-                tokens=estimate_tokens(f"- [{lesson.id}] {lesson.text}"),
-                source=lesson.source,
-                same_task=same_task,
-            )
-            if estimate_tokens(render([*chosen, item])) <= budget_tokens:
-                chosen.append(item)
-            if len(chosen) == most:
-                break
-        return tuple(chosen)
+        candidates = found(
+            self._shelving,
+            query,
+            floor=floor,
+            most=most,
+            guard=guard,
+            ranking=ranking,
+            now=self._clock(),
+        )
+        moved = swayed(candidates, run=query.run, worth=self.worth, sway=ranking.sway)
+        ahead = self._diverse.order(moved, weight=ranking.diversity)
+        return _fitting(ahead, budget_tokens=budget_tokens, most=most)
 
     def search(self, text: str, *, most: int = 10) -> list[tuple[Lesson, float]]:
         """Lessons by meaning, those that hold the very words first; similarity beside each.
@@ -122,19 +132,24 @@ class Memory:
             return []
         self.sync()
         worded = self.ledger.lessons(contains=text.strip(), limit=most)
-        similar = dict(self._asking(lambda: self.index.search(text, most=most)))
+        similar = dict(self._shelving.near(text, most=most, shelves=None))
         missing = [lesson for lesson in worded if lesson.id not in similar]
         if missing:
             vectors = self.index.embedder.embed([text, *(searched(one) for one in missing)])
             close = vectors[1:] @ vectors[0]
             similar |= {one.id: float(s) for one, s in zip(missing, close, strict=True)}
-        found = {lesson.id: lesson for lesson in worded}
+        known = {lesson.id: lesson for lesson in worded}
         for id_ in similar:
-            if id_ not in found and id_ in self._table:
-                found[id_] = self.ledger.lesson(id_)
+            if id_ not in known and id_ in self._shelving.table:
+                known[id_] = self.ledger.lesson(id_)
         first = {lesson.id for lesson in worded}
-        order = sorted(found, key=lambda id_: (id_ not in first, -similar[id_]))
-        return [(found[id_], similar[id_]) for id_ in order[:most]]
+        order = sorted(known, key=lambda id_: (id_ not in first, -similar[id_]))
+        return [(known[id_], similar[id_]) for id_ in order[:most]]
+
+    def standing(self) -> dict[str, Lesson]:
+        """All lessons as they stand, by id, retired ones included; without their effects."""
+        self.sync()
+        return dict(self._shelving.table)
 
     # writing
 
@@ -273,102 +288,20 @@ class Memory:
         Returns how many lessons were put in or taken out; 0 and about 20 µs when up to date. An
         index that is missing, damaged or another embedder's is built anew, with one warning.
         """
-        with self._lock:
-            if self._synced == self.ledger.generation:
-                return 0
-            self._refresh()
-            try:
-                return self._catch_up()
-            except Damaged as error:
-                return self._mend(error)
+        return self._shelving.sync()
 
     def rebuild(self) -> int:
         """Builds the index anew from the ledger; returns how many lessons it holds."""
-        with self._lock:
-            self._refresh()
-            self.index.clear()
-            return self._catch_up()
-
-    def _mend(self, error: Damaged) -> int:
-        logger.warning("%s; it is built anew from the ledger", error.message)
-        return self.rebuild()
-
-    def _refresh(self) -> None:
-        self._seen, changed = self.ledger.changed_since(self._seen)
-        table = dict(self._table)
-        for id_, lesson in changed:
-            if lesson is None:
-                table.pop(id_, None)
-            else:
-                table[id_] = lesson
-        self._replaced = frozenset(
-            id_ for one in table.values() if one.status in SHOWABLE for id_ in one.supersedes
-        )
-        self._table = table
-
-    def _catch_up(self) -> int:
-        index, ledger = self.index, self.ledger
-        known = index.origin == ledger.origin and index.generation <= self._seen
-        if not known and (index.origin or index.generation):
-            index.clear()
-        begun = index.generation if known else -1
-        if begun == self._seen:
-            self._synced = begun
-            return 0
-        _, changed = ledger.changed_since(begun)
-        shown = [(id_, one) for id_, one in changed if one is not None and one.status in SHOWABLE]
-        gone = {id_ for id_, _ in changed} - {id_ for id_, _ in shown}
-        if gone and begun > 0:
-            index.remove(sorted(gone))
-        if shown:
-            index.add([(id_, searched(one)) for id_, one in shown])
-        index.mark(origin=ledger.origin, generation=self._seen)
-        self._synced = self._seen
-        return len(shown) + len(gone)
-
-    def _asking(self, question: Callable[[], T]) -> T:
-        """The index's answer; one that is damaged is built anew and asked again."""
-        try:
-            return question()
-        except Damaged as error:
-            self._mend(error)
-            return question()
+        return self._shelving.rebuild()
 
     # parts
-
-    def _near(
-        self, query: Query, *, floor: float, most: int, guard: bool
-    ) -> list[tuple[float, Lesson, bool]]:
-        """Lessons that may be shown, by falling similarity, newer ones first among equals."""
-        fetch, now, texts = most * FETCH, self._clock(), situations(query)
-        while True:
-            best: dict[str, float] = {}
-            exhausted = True
-            for text in texts:
-                found = self._asking(lambda text=text, k=fetch: self.index.search(text, most=k))
-                exhausted &= len(found) < fetch or found[-1][1] < floor
-                for id_, similarity in found:
-                    if similarity >= floor:
-                        best[id_] = max(similarity, best.get(id_, -1.0))
-            fits = [
-                (similarity, lesson, wrote(query, lesson))
-                for id_, similarity in best.items()
-                if (lesson := self._table.get(id_)) and self._fits(lesson, query, now)
-            ]
-            if guard:
-                fits = [fit for fit in fits if not fit[2]]
-            if exhausted or len(fits) >= most * 2:
-                return sorted(fits, key=lambda fit: (fit[0], fit[1].id), reverse=True)
-            fetch *= 4
-
-    def _fits(self, lesson: Lesson, query: Query, now: float) -> bool:
-        return lesson.id not in self._replaced and applies(lesson, query, now=now)
 
     def _kin(self, lesson: Lesson) -> Kin:
         """What memory says already about the same in the same situation."""
         self.sync()
-        found = self._asking(lambda: self.index.search(searched(lesson), most=NEIGHBOURS))
-        close = (self._table.get(id_) for id_, similarity in found if similarity >= NEAR)
+        shelves, table = beside(lesson.scope), self._shelving.table
+        close = self._shelving.near(searched(lesson), most=NEIGHBOURS, shelves=shelves)
+        close = (table.get(id_) for id_, similarity in close if similarity >= NEAR)
         return kin(lesson, [one for one in close if one], self.index.embedder)
 
     def _merge(
@@ -389,6 +322,12 @@ class Memory:
         return done
 
 
-def searched(lesson: Lesson) -> str:
-    """The words by which a lesson is found."""
-    return lesson.situation.strip() or lesson.text
+def _fitting(ahead: Sequence[Candidate], *, budget_tokens: int, most: int) -> tuple[Recalled, ...]:
+    """The first `most` of those that fit the budget beside the ones before them."""
+    chosen: list[Recalled] = []
+    for one in ahead:
+        if estimate_tokens(render([*chosen, one.item])) <= budget_tokens:
+            chosen.append(one.item)
+        if len(chosen) == most:
+            break
+    return tuple(chosen)

@@ -80,10 +80,14 @@ def test_the_rarest_words_of_a_query_count_when_there_are_too_many_places() -> N
     assert len(words.search("egg", most=5)) == 5
 
 
-def test_the_most_that_a_query_can_score_bounds_short_texts_of_its_words() -> None:
+def test_shares_lie_between_nothing_and_all_of_the_words() -> None:
     words = filled()
-    assert 0 < words.search("heat mug", most=1)[0][1] < 1.5 * words.most("heat mug")
-    assert words.most("") == 0
+    shares = words.shares("open the microwave", ["both", "fridge", "lamp", "nobody"])
+    assert shares["both"] > 0.9 > shares["fridge"] > shares["lamp"] == shares["nobody"] == 0.0
+    words.add([("all", "open microwave")])
+    assert words.shares("open the microwave", ["all"]) == {"all": 1.0}
+    assert words.shares("sofa", ["all"]) == {"all": 0.0}
+    assert words.shares("", ["all"]) == {"all": 0.0}
 
 
 def test_threads_may_write_and_search_at_once() -> None:
