@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from agent.home import home
+from agent.home import Home
 from agent.models.types import Model
 from agent.settings import load
 from envs.errors import UserError, clip, one_line
 from memory.types import Trajectory
 from server.commands.memory import Json, opened
-from server.console import err, go, out, safe, say_json, table
+from server.commands.reflecting import asking
+from server.console import go, out, say_json, table
 
 if TYPE_CHECKING:
     from bench.evals.blindspot import Spot
@@ -247,13 +247,7 @@ def _stored(env: str, arm: str, limit: int) -> list[Trajectory]:
 
 
 async def _asking(work: Callable[[Model, Callable[[int, int], None]], Any], doing: str) -> Any:
-    """Opens the configured model and shows how far the work is."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    async with home(load()) as place:
-        model = await place.model()
-        err.print(f"asking {safe(model.name)}")
-        with Progress(*columns, TimeRemainingColumn(), console=err, transient=True) as bar:
-            task = bar.add_task(doing, total=None)
-            return await work(
-                model, lambda done, total: bar.update(task, completed=done, total=total)
-            )
+    async def with_model(place: Home, progress: Callable[[int, int], None]) -> Any:
+        return await work(await place.model(), progress)
+
+    return await asking(with_model, doing)

@@ -39,7 +39,7 @@ def secondlook(
     async def work(place: Home, progress: Callable[[int, int], None]) -> Any:
         return await measure(await place.model(), n=n, seed=seed, looks=names, progress=progress)
 
-    report = go(_asking(work, "looking again"))
+    report = go(asking(work, "looking again"))
     if as_json:
         say_json(report)
         return
@@ -80,7 +80,7 @@ def reflection(
         tasks = world.tasks(cast("Split", split))[:n]
         return await compare(await place.crew(), world, tasks, kinds=wanted, progress=progress)
 
-    report = go(_asking(work, "trying again"))
+    report = go(asking(work, "trying again"))
     if as_json:
         say_json(report)
         return
@@ -111,7 +111,7 @@ def _names(given: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
-async def _asking(work: Work, doing: str) -> Any:
+async def asking(work: Work, doing: str) -> Any:
     """Opens the configured home and shows how far the work is."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     async with home(load()) as place:

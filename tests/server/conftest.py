@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -128,3 +130,48 @@ def events(text: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def read_events() -> Callable[[str], list[dict[str, Any]]]:
     return events
+
+
+Serves = Callable[[Callable[[dict[str, Any]], dict[str, Any]]], dict[str, str]]
+
+
+@pytest.fixture
+def serves(tmp_path: Path) -> Iterator[Serves]:
+    """Serves a model over loopback that answers by the schema; gives the variables that name it."""
+    servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+
+    def serve(says: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, str]:
+        class Says(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                said = says(body["response_format"]["json_schema"]["schema"])
+                message = {"role": "assistant", "content": json.dumps(said)}
+                choice = {"index": 0, "finish_reason": "stop", "message": message}
+                usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+                whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "says"}
+                sent = json.dumps({**whole, "choices": [choice], "usage": usage}).encode()
+                self.send_response(200)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(sent)))
+                self.end_headers()
+                self.wfile.write(sent)
+
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Says)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        servers.append((server, thread))
+        return {
+            "JOURNEYMAN_HOME": str(tmp_path),
+            "JOURNEYMAN_MODEL__BASE_URL": f"http://127.0.0.1:{server.server_port}/v1",
+            "JOURNEYMAN_MODEL__NAME": "says",
+            "COLUMNS": "250",
+        }
+
+    yield serve
+    for server, thread in servers:
+        server.shutdown()
+        server.server_close()
+        thread.join()

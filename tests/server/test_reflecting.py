@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,42 +27,10 @@ def least(schema: dict[str, Any]) -> Any:
     return "1"
 
 
-class Says(BaseHTTPRequestHandler):
-    """A model that says the first thing that fits."""
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        said = least(body["response_format"]["json_schema"]["schema"])
-        message = {"role": "assistant", "content": json.dumps(said)}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-        whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "says"}
-        sent = json.dumps({**whole, "choices": [choice], "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(sent)))
-        self.end_headers()
-        self.wfile.write(sent)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Quiet."""
-
-
 @pytest.fixture
-def model(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Variables that name a model served from this process."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Says)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield {
-        "JOURNEYMAN_HOME": str(tmp_path),
-        "JOURNEYMAN_MODEL__BASE_URL": f"http://127.0.0.1:{server.server_port}/v1",
-        "JOURNEYMAN_MODEL__NAME": "says",
-        "COLUMNS": "250",
-    }
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def model(serves: Callable[..., dict[str, str]]) -> dict[str, str]:
+    """A model that says the first thing that fits."""
+    return serves(least)
 
 
 def ask(env: dict[str, str], *arguments: str) -> Result:
