@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -77,6 +77,8 @@ _REPAIRS = {
     "22021": "leave that character out",
 }
 """By the beginning of PostgreSQL's code of an error."""
+_CODELESS = {"database": "3D000", "password": "28", "role": "28", "NUL": "22021"}
+"""Words of errors that come without a code, as those of a connection that is refused."""
 _MISSING = StoreError(
     "the ledger is on a PostgreSQL server, and its driver is not installed",
     repair="pip install 'journeyman[scale]'",
@@ -107,42 +109,47 @@ class _Wire:
 class Postgres:
     """A database of a server as a `Database`; one connection, opened at once."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, quiet: float = QUIET) -> None:
         self.name = shown(url)
         self._url = url
+        self._quiet = quiet
         self._lock = threading.RLock()
         self._wire: _Wire | None = None
+        self._within: _Wire | None = None
         self._closed = False
         self._used = 0.0
-        with self.reading() as db:
-            if self._version(db) < schema.VERSION:
-                with self.writing():
+        with ExitStack() as failing:
+            failing.callback(self.close)
+            with self.reading() as db:
+                known = self._version(db)
+            if known < schema.VERSION:
+                with self.writing() as db:
                     self._bring_up(db)
+            failing.pop_all()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See `Database`."""
         with self._lock, self._answering():
-            wire = self._wire
-            if wire is None or wire.idle:
-                wire = self._connected()
-            yield wire
+            yield self._within or self._connected()
             self._used = time.monotonic()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """See `Database`."""
-        with self.reading() as db:
-            wire = self._wire
-            assert wire is not None  # noqa: S101
-            db.execute(
-                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; "
-                f"SELECT pg_advisory_xact_lock({schema.APPLICATION}, hashtext(current_schema()))"
-            )
+        with self._lock, self._answering():
+            wire = self._connected()
             try:
-                yield db
-                db.execute("COMMIT")
+                wire.execute(
+                    "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SELECT "
+                    f"pg_advisory_xact_lock({schema.APPLICATION}, hashtext(current_schema()))"
+                )
+                self._within = wire
+                yield wire
+                wire.execute("COMMIT")
             finally:
+                self._within = None
+                self._used = time.monotonic()
                 if not wire.db.closed and not wire.idle:
                     wire.db.rollback()
 
@@ -185,9 +192,8 @@ class Postgres:
         if self._closed:
             raise StoreError(f"ledger {self.name} is closed", repair="open the ledger again")
         wire = self._wire
-        if wire is not None and time.monotonic() - self._used > QUIET:
-            psycopg = _driver()
-            with suppress(psycopg.OperationalError):
+        if wire is not None and time.monotonic() - self._used > self._quiet:
+            with suppress(_driver().OperationalError):
                 wire.execute("SELECT 1")
         if wire is None or wire.db.closed:
             wire = self._wire = self._connect()
@@ -214,25 +220,21 @@ class Postgres:
         try:
             yield
         except psycopg.Error as error:
-            code = error.sqlstate or ("22021" if "NUL" in str(error) else "08")
-            repair = next((r for key, r in _REPAIRS.items() if code.startswith(key)), _AGAIN)
+            told = error.sqlstate or next((k for w, k in _CODELESS.items() if w in str(error)), "")
+            repair = next((r for key, r in _REPAIRS.items() if told.startswith(key)), _AGAIN)
             raise StoreError(f"ledger {self.name}: {_said(error)}", repair=repair) from error
 
     # the tables
 
     def _version(self, db: Connection) -> int:
-        """0: no tables yet. Raises `StoreError` for those of another program or a newer one."""
-        query = "SELECT obj_description(to_regclass(quote_ident(current_schema()) || '.meta'))"
-        if db.execute(query).fetchone()[0] != OWNER:
-            names = ", ".join(f"'{name}'" for name in ("meta", *_TABLES))
-            query = (
-                "SELECT count(*) FROM pg_tables "  # noqa: S608
-                f"WHERE schemaname = current_schema() AND tablename IN ({names})"
-            )
-            if db.execute(query).fetchone()[0]:
-                raise StoreError(
-                    f"{self.name} has tables of another program", repair="name another database"
-                )
+        """0: no tables yet. Raises `StoreError` for newer ones."""
+        # from the catalogue itself: names are remembered, so `to_regclass` may lag behind a lock
+        query = (
+            "SELECT description FROM pg_description JOIN pg_class ON pg_class.oid = objoid "
+            "JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE relname = 'meta' "
+            "AND nspname = current_schema() AND objsubid = 0"
+        )
+        if db.execute(query).fetchone() != (OWNER,):
             return 0
         version = int(db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()[0])
         if version > schema.VERSION:
@@ -244,16 +246,28 @@ class Postgres:
         return version
 
     def _bring_up(self, db: Connection) -> None:
-        """Makes the tables; a later version also brings up those of an older one."""
-        if self._version(db) == 0:
-            for statement in (*_statements(), *_OWN):
-                db.execute(statement)
-            for name, value in (
-                ("generation", "0"),
-                ("origin", secrets.token_hex(8)),
-                ("version", str(schema.VERSION)),
-            ):
-                db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        """Makes the tables, unless another process was quicker; one of a later version would also
+        bring up older ones. Raises `StoreError` where another program has tables of these names.
+        """
+        if self._version(db):
+            return
+        names = ", ".join(f"'{name}'" for name in ("meta", *_TABLES))
+        query = (
+            "SELECT count(*) FROM pg_tables "  # noqa: S608
+            f"WHERE schemaname = current_schema() AND tablename IN ({names})"
+        )
+        if db.execute(query).fetchone()[0]:
+            raise StoreError(
+                f"{self.name} has tables of another program", repair="name another database"
+            )
+        for statement in (*_statements(), *_OWN):
+            db.execute(statement)
+        for name, value in (
+            ("generation", "0"),
+            ("origin", secrets.token_hex(8)),
+            ("version", str(schema.VERSION)),
+        ):
+            db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
 
 
 def is_server(place: object) -> bool:

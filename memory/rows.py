@@ -230,7 +230,7 @@ def _materialise(db: Connection, change: Change) -> None:
             lesson.status,
             lesson.scope.env,
             lesson.scope.task_type,
-            f"{lesson.text}\n{lesson.situation}".casefold(),
+            f"{lesson.text}\n{lesson.situation}".casefold().replace("\0", " "),
             sameness(lesson.text, lesson.scope),
             lesson.version,
             change.time,

@@ -19,8 +19,8 @@ from memory.types import Lesson, Trajectory
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    opened = Memory(Ledger(tmp_path / "ledger.db"), ListIndex(HashEmbedder()))
+def memory(place: Path | str) -> Iterator[Memory]:
+    opened = Memory(Ledger(place), ListIndex(HashEmbedder()))
     yield opened
     opened.close()
 

@@ -31,8 +31,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db", clock=clock)
+def ledger(place: Path | str, clock: Clock) -> Iterator[Ledger]:
+    opened = Ledger(place, clock=clock)
     yield opened
     opened.close()
 

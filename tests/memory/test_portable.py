@@ -22,12 +22,11 @@ Opens = Callable[[str], Memory]
 
 
 @pytest.fixture
-def opens(tmp_path: Path) -> Iterator[Opens]:
+def opens(places: Callable[[str], Path | str]) -> Iterator[Opens]:
     memories: list[Memory] = []
 
     def opened(name: str) -> Memory:
-        path = tmp_path / name / "ledger.db"
-        memories.append(Memory(Ledger(path), ListIndex(HashEmbedder())))
+        memories.append(Memory(Ledger(places(name)), ListIndex(HashEmbedder())))
         return memories[-1]
 
     yield opened

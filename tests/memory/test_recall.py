@@ -19,8 +19,8 @@ NOW = 1_800_000_000.0
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Memory]:
-    ledger = Ledger(tmp_path / "ledger.db", clock=lambda: NOW)
+def memory(place: Path | str) -> Iterator[Memory]:
+    ledger = Ledger(place, clock=lambda: NOW)
     opened = Memory(ledger, ListIndex(HashEmbedder()), clock=lambda: NOW)
     yield opened
     opened.close()
@@ -138,9 +138,9 @@ def test_a_replaced_lesson_comes_back_when_its_successor_goes(memory: Memory) ->
     assert ids(recall(memory)) == ["old"]
 
 
-def test_what_another_process_wrote_is_noticed(memory: Memory) -> None:
+def test_what_another_process_wrote_is_noticed(memory: Memory, place: Path | str) -> None:
     put(memory, lesson("a"))
-    other = Ledger(memory.ledger.path)
+    other = Ledger(place)
     after = lesson("b").model_dump(mode="json", exclude={"effect"})
     change = Change(id="", kind="lesson", target="b", op="add", reason="r", after=after)
     (added,) = other.apply(change)

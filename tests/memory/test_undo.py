@@ -14,8 +14,8 @@ from memory.types import Change, Lesson
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "ledger.db")
+def ledger(place: Path | str) -> Iterator[Ledger]:
+    opened = Ledger(place)
     yield opened
     opened.close()
 
