@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -17,23 +18,34 @@ from memory.text import has_mark, normal, sameness
 from memory.types import FORMAT, Change, Effect, Lesson, Run, Trajectory
 
 F = TypeVar("F", bound=Frozen)
+SEAL = '{"crc":"'
+"""Begins a body that carries its checksum."""
 
 
 def dump(data: Frozen) -> str:
-    """JSON of `data`; text that is no valid Unicode (lone surrogates) is kept by escapes."""
+    """JSON of `data`, sealed; text that is no valid Unicode (lone surrogates) goes by escapes."""
     try:
-        return data.model_dump_json()
+        return seal(data.model_dump_json())
     except PydanticSerializationError:
-        return json.dumps(data.model_dump())
+        return seal(json.dumps(data.model_dump()))
+
+
+def seal(body: str) -> str:
+    """A JSON object with its checksum (CRC-32) in front: a database reads flipped bits as text."""
+    return f'{SEAL}{zlib.crc32(body.encode()):08x}",{body[1:]}'
 
 
 def parse(kind: type[F], body: str) -> F:
     """The inverse of `dump`. Raises `StoreError` for a newer format or a damaged row."""
+    body = _unsealed(kind, body)
     try:
         return kind.model_validate_json(body)
     except ValidationError:
         pass
-    raw = json.loads(body)
+    try:
+        raw = json.loads(body)
+    except ValueError:
+        raise _damaged(kind) from None
     if isinstance(raw, dict) and raw.get("format", FORMAT) > FORMAT:
         raise StoreError(
             f"{kind.__name__.lower()} {raw.get('id')!r} has format {raw['format']}, "
@@ -47,6 +59,26 @@ def parse(kind: type[F], body: str) -> F:
             f"a stored {kind.__name__.lower()} can't be read: {first_of(error)}",
             repair="update Journeyman with `pip install -U journeyman`, or restore a backup",
         ) from error
+
+
+def _unsealed(kind: type[Frozen], body: str) -> str:
+    """The JSON as it was; a row of an older version has no seal."""
+    if not isinstance(body, str):
+        raise _damaged(kind)
+    if not body.startswith(SEAL):
+        return body
+    end = len(SEAL) + 8
+    plain = f"{{{body[end + 2 :]}"
+    if body[len(SEAL) : end] != f"{zlib.crc32(plain.encode('utf-8', 'replace')):08x}":
+        raise _damaged(kind)
+    return plain
+
+
+def _damaged(kind: type[Frozen]) -> StoreError:
+    return StoreError(
+        f"a stored {kind.__name__.lower()} is damaged: it is not as it was written",
+        repair="restore a backup of the ledger",
+    )
 
 
 def settle(db: Connection, change: Change, *, seconds: float, run: str = "") -> Change:
@@ -235,7 +267,7 @@ def _materialise(db: Connection, change: Change) -> None:
             lesson.version,
             change.time,
             generation,
-            json.dumps(change.after),
+            seal(json.dumps(change.after)),
         ),
     )
 
