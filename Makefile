@@ -8,7 +8,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test bench-small check fix clean lock compiler browser
+.PHONY: setup demo test bench-small rivals bench-memory check fix clean lock compiler browser
 
 setup: $(READY)
 
@@ -52,6 +52,17 @@ test: setup browser
 # Floors, thoughts, retries and memory with the embedded model, small; writes the report.
 bench-small: setup
 	$(BIN)/journeyman bench small
+
+# What memory is compared with, in an environment of its own: Journeyman needs none of it.
+rivals: .venv-rivals/.ready
+.venv-rivals/.ready: bench/memory/rivals.txt
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/pip install -q -r bench/memory/rivals.txt
+	@touch .venv-rivals/.ready
+
+# Memory beside its rivals; an hour or two, goes on where it was stopped. Writes docs/memory.md.
+bench-memory: setup rivals
+	$(BIN)/python -m bench.memory --million --page docs/memory.md
 
 check: setup
 	$(BIN)/ruff check .
