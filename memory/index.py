@@ -233,6 +233,8 @@ class Index:
     def _verify(self, slot: Path) -> None:
         """Reads the stamp and compares it with the files. Raises `Damaged`."""
         self._stamp = json.loads((slot / "stamp.json").read_text("utf-8"))
+        if self._stamp.pop("stamp") != _sealed(self._stamp):
+            raise Damaged(f"the stamp of index {slot} is not as it was left", repair="rebuild it")
         folder = slot / self._stamp["folder"]
         if self._stamp["format"] != FORMAT or self._stamp["embedder"] != self._name():
             raise Damaged(
@@ -287,7 +289,8 @@ class Index:
             "files": self._sum(slot / self._stamp["folder"]),
         }
         new = slot / "stamp.new"
-        new.write_text(json.dumps(self._stamp), "utf-8")
+        whole = {**self._stamp, "stamp": _sealed(self._stamp)}
+        new.write_text(json.dumps(whole), "utf-8")
         new.replace(slot / "stamp.json")
 
     def _sum(self, folder: Path) -> dict[str, int]:
@@ -312,6 +315,11 @@ class Index:
 
     def _probe(self) -> np.ndarray:
         return np.full((1, self.embedder.dimensions), self.embedder.dimensions**-0.5, np.float32)
+
+
+def _sealed(stamp: dict[str, Any]) -> int:
+    """Checksum of the stamp itself: a flipped bit in its generation would hide lessons."""
+    return zlib.crc32(json.dumps(stamp, sort_keys=True).encode())
 
 
 def _crc(file: Path) -> int:
