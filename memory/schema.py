@@ -88,6 +88,8 @@ _REPAIRS = (
     ("locked", "end the process that holds it, or try again"),
     ("busy", "end the process that holds it, or try again"),
     ("full", "free some space on the disk, then try again"),
+    ("disk I/O", "free some space, see that the disk is well, then try again"),
+    ("decode", "restore a backup, or recover what it holds with `sqlite3 FILE .recover`"),
     ("closed database", "open the ledger again"),
 )
 
@@ -113,6 +115,7 @@ class File:
         with self.reading() as db:
             db.execute("BEGIN IMMEDIATE")
             try:
+                _check(db, self.path)  # another version may have brought the file up meanwhile
                 yield db
                 db.execute("COMMIT")
             finally:
