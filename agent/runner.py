@@ -24,6 +24,7 @@ from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from envs.errors import EnvError, JourneymanError, boundary
 from envs.types import Env, Frozen, Score, Task
+from memory.life import Bounds, live
 from memory.recall import Memory
 from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
 
@@ -233,8 +234,18 @@ async def _record(
     written = await off(crew.memory.ledger.add_trajectory, trajectory, changes=changes)
     if any(change.decision == "applied" for change in written):
         await off(crew.memory.sync)
+    await _judge(crew, spec)
     await crew.graph.forget(run_id)
     return trajectory
+
+
+async def _judge(crew: Crew, spec: Spec) -> None:
+    """After a training run: lessons are moved by what was measured (see `memory/life.py`)."""
+    bounds = crew.settings.memory
+    learned = spec.task.split == "train" and spec.learn and bounds.learn
+    if bounds.life and learned and not spec.pair:
+        within = Bounds(capacity=bounds.capacity, unused=bounds.unused)
+        await off(live, crew.memory, within)
 
 
 def _lessons(state: State, spec: Spec, run_id: str) -> list[Lesson]:

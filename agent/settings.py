@@ -85,6 +85,12 @@ class MemorySettings(Frozen):
     """Most lessons before an action."""
     withhold: bool = True
     """In training runs, keep recalled lessons back by chance, to measure what they do."""
+    life: bool = True
+    """After training runs, admit, promote and retire lessons by what was measured."""
+    capacity: int = Field(default=2000, ge=1)
+    """Most lessons of one environment that may be shown; the least promising make room."""
+    unused: int | None = Field(default=2000, ge=1)
+    """Training episodes after which a lesson that came up in none is retired; None: never."""
     drafts: Literal["auto", "plain", "written"] = "auto"
     """Who writes lessons: a rule over the steps, or the model too; auto spares the embedded one."""
 

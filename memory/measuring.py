@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
 
 from envs.types import Frozen
 from memory.effects import (
     SPREAD,
-    Cases,
     Forecasts,
     cases,
     chance,
@@ -24,7 +26,11 @@ from memory.effects import (
 )
 from memory.families import JOIN
 from memory.ledger import Ledger
+from memory.rows import parse
 from memory.types import Effect, Exposure, Measured
+
+ENDED = ("done", "failed")
+"""States of a run that will not change any more."""
 
 
 class Setting(Frozen):
@@ -38,42 +44,73 @@ class Setting(Frozen):
     """Hash of the configuration."""
 
 
+_READ = (
+    "SELECT exposures.seq, exposures.body, exposures.time, outcome, runs.status FROM exposures "
+    "LEFT JOIN outcomes ON outcomes.episode = exposures.episode "
+    "LEFT JOIN runs ON runs.id = exposures.episode "
+)
+
+
 class Effects:
-    """Effects of lessons, as measured so far in one ledger. Safe to use from several threads."""
+    """Effects of lessons, as measured so far in one ledger. Safe to use from several threads.
+
+    It reads what came since it was asked last, and keeps what it computed.
+    """
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seen = 0
         self._forecasts: dict[str, Forecasts] = {}
         self._expected: dict[str, float] = {}
+        self._rows: dict[str, dict[int, Exposure]] = {}
+        self._last = 0
+        self._going: set[str] = set()
+        self._told: dict[str, Effect] = {}
 
     def of(self, lesson: str, *, setting: Setting | None = None) -> Effect:
         """What showing a lesson does, over its latest episodes with one unit, version and setting.
 
         With `setting` over those of that. A lesson that nobody was shown has no effect.
         """
-        return self._effect(self._current(lesson, setting))
+        with self._lock:
+            found = self._current(lesson, setting)
+            effect = self._effect(found)
+            if effect.verdict != "can't tell":
+                return effect
+            tossed = cases(found, expected=self._expected)
+            return effect.model_copy(update={"needed": episodes_needed(tossed)})
 
     def all(self) -> dict[str, Effect]:
-        """The effects of all lessons that ever came up, by id."""
-        grouped: dict[str, list[Exposure]] = {}
-        for one in self._ledger.exposures():
-            grouped.setdefault(one.lesson, []).append(one)
-        return {id_: self._effect(current(found)) for id_, found in grouped.items()}
+        """The effects of all lessons that ever came up, by id; without `needed`."""
+        with self._lock:
+            self._catch_up()
+            for lesson in self._rows.keys() - self._told.keys():
+                self._told[lesson] = self._effect(current(self._of(lesson)))
+            return dict(self._told)
 
-    def chance(self, unit: Sequence[str], *, setting: Setting) -> float:
+    def unit(self, members: Sequence[str], *, setting: Setting | None = None) -> Effect:
+        """What showing a unit of near-duplicates does, over the episodes that tossed it as one."""
+        name = JOIN.join(sorted(members))
+        with self._lock:
+            found = [
+                one
+                for id_ in members
+                for one in self._current(id_, setting)
+                if unit_of(one) == name
+            ]
+            return self._effect(sorted(found, key=lambda one: one.time))
+
+    def chance(self, members: Sequence[str], *, setting: Setting) -> float:
         """Probability of showing a unit in the next episode; one half before anything is known."""
-        name = JOIN.join(sorted(unit))
-        found = [one for id_ in unit for one in self._current(id_, setting) if unit_of(one) == name]
-        return self._effect(sorted(found, key=lambda one: one.time)).chance
+        return self.unit(members, setting=setting).chance
 
     def worth(self, ids: Iterable[str]) -> Mapping[str, tuple[float, float]]:
         """Mean and standard deviation of what each lesson is believed to do; for ranking alone.
 
         Before it came up anywhere: 0, and the spread that effects are taken to have.
         """
-        return {id_: believed(self.of(id_)) for id_ in ids}
+        return {id_: believed(together(self.of(id_))) for id_ in ids}
 
     def expected(self) -> Mapping[str, float]:
         """Forecast of success for each finished train episode, from those before it."""
@@ -84,8 +121,28 @@ class Effects:
                 self._seen = seq
             return self._expected
 
+    def _catch_up(self) -> None:
+        """Reads what came up since, and how the runs ended that were going on."""
+        found = self._ledger.ask(
+            f"{_READ} WHERE exposures.seq > ? ORDER BY exposures.seq", self._last
+        )
+        for episode in tuple(self._going):
+            found += self._ledger.ask(f"{_READ} WHERE exposures.episode = ?", episode)
+        for seq, body, time, outcome, status in found:
+            update = {"time": time, "outcome": None if outcome is None else bool(outcome)}
+            one = parse(Exposure, body).model_copy(update=update)
+            self._rows.setdefault(one.lesson, {})[seq] = one
+            self._last = max(self._last, seq)
+            (self._going.discard if status in ENDED else self._going.add)(one.episode)
+            self._told.pop(one.lesson, None)
+
+    def _of(self, lesson: str) -> list[Exposure]:
+        rows = self._rows.get(lesson, {})
+        return [rows[seq] for seq in sorted(rows)]
+
     def _current(self, id_: str, setting: Setting | None) -> list[Exposure]:
-        found = self._ledger.exposures(lesson=id_)
+        self._catch_up()
+        found = self._of(id_)
         if setting is not None:
             wanted = (setting.model, setting.adapter, setting.policy)
             found = [one for one in found if (one.model, one.adapter, one.policy) == wanted]
@@ -102,7 +159,6 @@ class Effects:
             **measured.model_dump(),
             shrunk=believed(both)[0],
             chance=chance(both),
-            needed=_needed(tossed, measured),
             unit=unit_of(last),
             version=last.version,
             model=last.model,
@@ -111,6 +167,24 @@ class Effects:
             since=found[0].time,
             replayed=replayed if replayed.shown else None,
         )
+
+
+def together(effect: Effect) -> Measured:
+    """Tosses and replays as one estimate; for ranking alone."""
+    return pool(effect, effect.replayed or Measured())
+
+
+def evidence(effect: Effect, which: Literal["helps", "worthless"]) -> float:
+    """Logarithm of the e-value of tosses and replays together: the mean of the two, as each is one.
+
+    Without replays that of the tosses alone, and the other way about.
+    """
+    tossed, replayed = effect.shown + effect.withheld > 0, effect.replayed
+    one = effect.log_helps if which == "helps" else effect.log_worthless
+    if replayed is None:
+        return one
+    other = replayed.log_helps if which == "helps" else replayed.log_worthless
+    return float(np.logaddexp(one, other) - math.log(2)) if tossed else other
 
 
 def current(exposures: Sequence[Exposure]) -> list[Exposure]:
@@ -143,6 +217,3 @@ def believed(measured: Measured) -> tuple[float, float]:
     weight = SPREAD**2 / (SPREAD**2 + measured.error**2)
     return weight * measured.estimate, math.sqrt(weight) * measured.error
 
-
-def _needed(tossed: Cases, measured: Measured) -> int | None:
-    return episodes_needed(tossed) if measured.verdict == "can't tell" else None

@@ -16,6 +16,8 @@ Trust = Literal["self", "user", "tool", "web"]
 Finding = Literal["helps", "harms", "useless", "can't tell"]
 """What an interval says of a lesson."""
 Status = Literal["candidate", "probation", "active", "quarantined", "retired"]
+LIFE = "rule:life"
+"""Who moves lessons from status to status by evidence (`memory/life.py`)."""
 SHOWABLE: frozenset[Status] = frozenset({"candidate", "probation", "active"})
 """The states in which a lesson may be recalled."""
 

@@ -13,7 +13,7 @@ from envs.errors import Refused
 from memory import rows
 from memory.clock import new_id
 from memory.database import Connection
-from memory.types import Change
+from memory.types import LIFE, Change
 
 TOLD = 12
 """Most ids named in an error."""
@@ -140,8 +140,15 @@ class _Plan:
         self._take(stack, place)
 
     def others(self) -> list[str]:
-        """Ids of what would have to go besides what was asked for, newest first."""
-        return [change.id for change in self.ordered() if change.id not in self._asked]
+        """Ids of what would have to go besides what was asked for, newest first.
+
+        Moves by which evidence gave a lesson its status follow from the lesson: they go with it.
+        """
+        return [
+            change.id
+            for change in self.ordered()
+            if change.id not in self._asked and (change.op, change.actor) != ("status", LIFE)
+        ]
 
     def ordered(self) -> list[Change]:
         """Newest first: the order in which they can be undone."""

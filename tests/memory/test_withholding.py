@@ -153,7 +153,8 @@ def test_a_course_of_episodes_tells_what_a_lesson_does(
     assert (effect.chance > 0.85) if verdict == "helps" else (effect.chance < 0.15)
     assert (effect.unit, effect.version, effect.model, effect.policy) == ("a", 1, "m", "p")
     assert effect.since == memory.ledger.exposures(lesson="a")[0].time
-    assert memory.effects.all() == {"a": effect, "idle": idle}
+    without = idle.model_copy(update={"needed": None})
+    assert memory.effects.all() == {"a": effect, "idle": without}
     mean, spread = memory.effects.worth(["a", "nobody"])["a"]
     assert abs(mean) > 2 * spread
     assert memory.effects.worth(["nobody"]) == {"nobody": (0.0, SPREAD)}
