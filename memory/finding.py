@@ -57,10 +57,8 @@ def found(
     if ranking.words:
         worded = shelving.words.search(texts[0], most=most * FETCH, shelves=shelves)
         new = [id_ for id_, _ in worded if id_ not in close and fits(id_)]
-        for text in texts if new else ():
-            for id_, similarity in shelving.similar(text, new).items():
-                if similarity >= floor:
-                    close[id_] = max(similarity, close.get(id_, -1.0))
+        similar = shelving.similar(texts, new)
+        close |= {id_: similarity for id_, similarity in similar.items() if similarity >= floor}
         shares = shelving.words.shares(texts[0], close)
     return [
         Candidate(

@@ -127,15 +127,15 @@ class Index:
                     found += self._ask(there[shelf], query, most=most)
         return sorted(found, key=lambda pair: -pair[1])[:most]
 
-    def similar(self, text: str, ids: Sequence[str], *, shelf: str = "") -> dict[str, float]:
+    def vectors(self, ids: Sequence[str], *, shelf: str = "") -> dict[str, np.ndarray]:
         """See `VectorIndex`."""
-        query = self.embedder.embed([text])[0]
         with self._opened() as there:
             if not ids or shelf not in there:
                 return {}
             found = there[shelf].get(ids=list(ids), include=["embeddings"])
-        pairs = zip(found["ids"], found["embeddings"], strict=True)
-        return {id_: float(np.asarray(one) @ query / np.linalg.norm(one)) for id_, one in pairs}
+        rows = np.asarray(found["embeddings"], dtype=np.float32).reshape(len(found["ids"]), -1)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return dict(zip(found["ids"], rows, strict=True))
 
     def clear(self) -> None:
         """See `VectorIndex`. The old folder is deleted, a new one begun."""

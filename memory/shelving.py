@@ -10,7 +10,10 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
+
+import numpy as np
 
 from memory.index import Damaged, VectorIndex
 from memory.ledger import Ledger
@@ -22,6 +25,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 ANSWERS = 256
 """Answers of the index kept for texts that come again, as goals do at every step."""
+VECTORS = 4096
+"""Vectors of lessons kept, as what shares words with a goal comes up at every step."""
 
 
 class Shelving:
@@ -37,6 +42,7 @@ class Shelving:
         self._lock = threading.RLock()
         self._words: Words | None = None
         self._seen = self._synced = -1
+        self._kept: dict[str, np.ndarray] = {}
         self._answers: OrderedDict[tuple[object, ...], list[tuple[str, float]]] = OrderedDict()
 
     def sync(self) -> int:
@@ -56,6 +62,8 @@ class Shelving:
             self._refresh()
             self._index.clear()
             self._words = None
+            self._kept.clear()
+            self._answers.clear()
             return self._catch_up(set())
 
     def asking(self, question: Callable[[], T]) -> T:
@@ -83,18 +91,32 @@ class Shelving:
                     self._answers.popitem(last=False)
         return found
 
-    def similar(self, text: str, ids: Iterable[str]) -> dict[str, float]:
-        """Cosine similarity of lessons that stand on shelves, by id."""
+    def similar(self, texts: Sequence[str], ids: Iterable[str]) -> dict[str, float]:
+        """Cosine similarity of lessons that stand on shelves to the closest of `texts`, by id."""
+        wanted = list(ids)
+        if not wanted:
+            return {}
+        vectors = self._vectors(wanted)
+        asked = self._index.embedder.embed(texts)
+        return {id_: float(np.max(asked @ vector)) for id_, vector in vectors.items()}
+
+    def _vectors(self, ids: Sequence[str]) -> dict[str, np.ndarray]:
+        with self._lock:
+            known = {id_: self._kept[id_] for id_ in ids if id_ in self._kept}
+            generation, table = self._synced, self.table
         shelves: dict[str, list[str]] = {}
         for id_ in ids:
-            if id_ in self.table:
-                shelves.setdefault(shelf_of(self.table[id_]), []).append(id_)
-        found: dict[str, float] = {}
+            if id_ not in known and id_ in table:
+                shelves.setdefault(shelf_of(table[id_]), []).append(id_)
+        fresh: dict[str, np.ndarray] = {}
         for shelf, on_it in shelves.items():
-            found |= self.asking(
-                lambda on_it=on_it, shelf=shelf: self._index.similar(text, on_it, shelf=shelf)
-            )
-        return found
+            fresh |= self.asking(partial(self._index.vectors, on_it, shelf=shelf))
+        with self._lock:
+            if generation == self._synced:
+                self._kept |= fresh
+                while len(self._kept) > VECTORS:
+                    self._kept.pop(next(iter(self._kept)))
+        return known | fresh
 
     @property
     def words(self) -> Words:
@@ -117,6 +139,7 @@ class Shelving:
         table = dict(before)
         moved = set()
         for id_, lesson in changed:
+            self._kept.pop(id_, None)
             old = table.pop(id_, None)
             if lesson is not None:
                 table[id_] = lesson

@@ -56,8 +56,8 @@ class VectorIndex(Protocol):
         """The closest ids with their cosine similarity, best first; None: on all shelves."""
         ...
 
-    def similar(self, text: str, ids: Sequence[str], *, shelf: str = "") -> dict[str, float]:
-        """Cosine similarity of those of `ids` that are on this shelf."""
+    def vectors(self, ids: Sequence[str], *, shelf: str = "") -> dict[str, np.ndarray]:
+        """The vectors, of length 1, of those of `ids` that are on this shelf."""
         ...
 
     def clear(self) -> None:
@@ -121,12 +121,11 @@ class ListIndex:
                     found += [(ids[i], float(similar[i])) for i in order]
         return sorted(found, key=lambda pair: -pair[1])[:most]
 
-    def similar(self, text: str, ids: Sequence[str], *, shelf: str = "") -> dict[str, float]:
+    def vectors(self, ids: Sequence[str], *, shelf: str = "") -> dict[str, np.ndarray]:
         """See `VectorIndex`."""
-        query = self.embedder.embed([text])[0]
         with self._lock:
             vectors = self._shelves.get(shelf, {})
-            return {id_: float(vectors[id_] @ query) for id_ in ids if id_ in vectors}
+            return {id_: vectors[id_] for id_ in ids if id_ in vectors}
 
     def clear(self) -> None:
         """See `VectorIndex`."""

@@ -59,9 +59,11 @@ def shelved(index: VectorIndex) -> None:
     assert [i for i, _ in index.search(query, most=9, shelves=["a house: 1/2 #ü"])] == ["X"]
     assert index.search(query, most=9, shelves=["nowhere"]) == []
     assert index.search(query, most=9, shelves=[]) == []
-    known = index.similar(query, ["L0", "L1", "X", "nobody"])
-    assert known == {"L0": pytest.approx(1.0, abs=1e-5), "L1": pytest.approx(known["L1"])}
-    assert index.similar(query, [], shelf="nowhere") == {}
+    known = index.vectors(["L0", "L1", "X", "nobody"])
+    assert known.keys() == {"L0", "L1"}
+    assert known["L0"] @ index.embedder.embed([query])[0] == pytest.approx(1.0, abs=1e-5)
+    assert index.vectors([], shelf="nowhere") == {}
+    assert index.vectors(["L0"], shelf="nowhere") == {}
     index.remove(["X", "L0"])
     assert [i for i, _ in index.search(query, most=9)] == ["L1"]
     index.close()
