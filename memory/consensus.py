@@ -5,10 +5,12 @@ arXiv 2510.02373 (row `a-memguard`): reasoning paths drawn from related memories
 one that departs is left out, and what was found so is kept in a second memory that is consulted
 before later actions. There a model draws the paths and judges them. Here no model is asked: the
 path of a workflow is the actions it lists, that of other lessons the words of such actions that
-they name, and agreement is counted in tasks whose runs can be found in the ledger and quote what
-the lesson says. A record without such a run has no vote of its own: all of them together have one.
-So planted records can't outvote experience by their number, but where there is no experience
-(fewer than `QUORUM` tasks that agree) nothing is kept out. What is pinned never is.
+each clause names or denies, and agreement is counted in tasks whose runs can be found in the ledger
+and quote what the lesson says. A record without such a run has no vote of its own: all of them
+together have one. So planted records can't outvote experience by their number, but where there is
+no experience (fewer than `QUORUM` tasks that agree) nothing is kept out, nor is a text that names
+no action. A rare but right way that departs from a common one is kept out too: that is the price.
+What is pinned never is.
 
 The second memory is a body of work of its own in the ledger (`Scope.project`), so each entry has a
 source and can be undone; it names what was kept out, and is never shown to a solver. It is written
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -43,6 +46,7 @@ NEAR = 0.8
 """Least cosine of the situations of lessons that are compared with one another."""
 QUORUM = 3
 """Votes by which those that agree can speak against others."""
+CLAUSE = re.compile(r"[.,;:!?\n]+")
 TIMES = 2
 """How many times as many votes they need as what they speak against."""
 WAY = "The way: "
@@ -54,41 +58,57 @@ class Path(Frozen):
 
     steps: tuple[str, ...] = ()
     """Actions in order; empty where it lists none."""
-    words: frozenset[str] = frozenset()
-    """Stems of the words that carry meaning."""
-    denies: bool = False
-    """Whether it says what not to do."""
+    does: tuple[frozenset[str], ...] = ()
+    """Stems of the words of each clause that says what to do, or what is so."""
+    denies: tuple[frozenset[str], ...] = ()
+    """The same for each that says what not to do, or what is not so."""
+
+    @property
+    def words(self) -> frozenset[str]:
+        """All that it says to do."""
+        return frozenset().union(*self.does)
 
 
 def path_of(text: str) -> Path:
-    """The path of a lesson: what stands after "The way: ", or between ` > `, else its words."""
+    """The path of a lesson: what stands after "The way: ", or between ` > `, else its clauses."""
     head, marked, tail = text.partition(WAY)
     listed = tail if marked else head
     steps = [part.strip().casefold() for part in listed.split(NEXT)] if NEXT in listed else []
     if steps and not marked:
         steps[0] = steps[0].rpartition(": ")[2]
-    words = carrying(" ".join(steps) if steps else text)
-    return Path(steps=tuple(steps), words=frozenset(words), denies=not steps and denies(text))
+    clauses = [(denies(part), frozenset(carrying(part))) for part in steps or CLAUSE.split(text)]
+    clauses = [(negative, words) for negative, words in clauses if words]
+    return Path(
+        steps=tuple(steps),
+        does=tuple(words for negative, words in clauses if steps or not negative),
+        denies=tuple(words for negative, words in clauses if negative and not steps),
+    )
 
 
 def agree(one: Path, two: Path, *, known: frozenset[str], asked: frozenset[str]) -> bool:
     """Whether two paths lead the same way.
 
-    Lists of actions do when one is the other with some left out. A text does when it names no
-    action's word (`known`: those listed anywhere, or in sight) that neither the other nor what is
-    `asked` has; one that denies, when it denies nothing of the other.
+    Lists of actions do when one is the other with some left out. A text departs from a list when a
+    clause names an action's word (`known`: those listed anywhere, or in sight) that neither the
+    list nor what is `asked` has, or denies nothing but what the list does. Two texts part only
+    where one denies what the other says.
     """
     if one.steps and two.steps:
         short, long = sorted((one.steps, two.steps), key=len)
         rest = iter(long)
         return all(step in rest for step in short)
-    more = len(two.words & known) > len(one.words & known)
-    if two.steps or (more and not one.steps):
+    if two.steps:
         one, two = two, one
-    named = (two.words & known) - asked
-    if two.denies != one.denies:
-        return not named & one.words
-    return named <= one.words
+    if not one.steps:
+        return not (_denied(one, two, known, asked) or _denied(two, one, known, asked))
+    elsewhere = any(not (words & known) - asked <= one.words for words in two.does)
+    return not elsewhere and not _denied(two, one, known, asked)
+
+
+def _denied(text: Path, other: Path, known: frozenset[str], asked: frozenset[str]) -> bool:
+    """Whether a clause of `text` denies nothing but what `other` says."""
+    named = [(words & known) - asked for words in text.denies]
+    return any(words and words <= other.words for words in named)
 
 
 class Consensus:

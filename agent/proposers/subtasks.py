@@ -90,7 +90,7 @@ class Subtasks:
 
     The entry of a sub-task is in the ledger before the next action is chosen; the last one, and a
     stretch that came to nothing, are written with the run. A run that is taken up again writes
-    nothing twice, and undoing the run takes its entries back. With a model, its words and one call
+    nothing twice; undoing the run takes its entries back. With a model, its words and one call
     each, `CALLS` at most; without one, or where it fails, the rule's. What differs from the paper:
     sub-tasks are told by what the actions do, since there is no list of them to plan by; entries
     are recalled like all lessons instead of being loaded by level; nothing is written on val and

@@ -65,11 +65,12 @@ async def test_lineage_goes_on_through_what_a_run_had_recalled(
             update={
                 "id": "Lmis",
                 "text": "The stamp: open red drawer",
-                "trust": "web",
+                "trust": "tool",
                 "source": first.source.model_copy(update={"task_keys": ("far away",)}),
             }
         )
-        home_.memory.undo(home_.ledger.history(first.id)[0].id, reason="only the other one")
+        added = home_.ledger.history(first.id)[0]
+        home_.memory.take_back(added.id, reason="only the other one", cascade=True)
         home_.memory.add(misled, reason="planted")
         (run,) = await plays(home_, tasks(thing="stamp", most=2)[1:], learn=False)
         planned = await plan("shortcuts", home_.memory, home_.settings, model=nobody)
@@ -77,7 +78,7 @@ async def test_lineage_goes_on_through_what_a_run_had_recalled(
     cut = next(c for c in planned.changes if run.id in c.evidence)
     assert cut.after is not None
     assert set(cut.after["source"]["task_keys"]) >= {run.task_key, "far away"}
-    assert cut.after["trust"] == "web"
+    assert cut.after["trust"] == "tool"
 
 
 def record(*pairs: tuple[str, str], passed: bool = True) -> Trajectory:

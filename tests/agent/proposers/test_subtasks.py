@@ -41,7 +41,8 @@ async def test_each_subtask_leaves_an_entry_at_once_and_a_second_pass_does_bette
         # only what the mechanism wrote is kept for the second pass
         for lesson in lessons:
             if entry_of(lesson) is None:
-                home_.memory.undo(home_.ledger.history(lesson.id)[-1].id, reason="not an entry")
+                added = home_.ledger.history(lesson.id)[0]
+                home_.memory.take_back(added.id, reason="not an entry", cascade=True)
         kept = await plays(home_, some, learn=False)
     async with opens(folder=tmp_path / "emptied") as home_:
         emptied = await plays(home_, some, learn=False)
@@ -81,7 +82,7 @@ async def test_the_model_words_entries_within_its_bound_and_may_fail(
     ) as home_:
         (run,) = await plays(home_, tasks(thing="stamp", most=1))
         lessons = home_.ledger.lessons()
-    assert any(entry_of(one) == Entry(**said) for one in lessons)
+    assert any(entry_of(one) == Entry.model_validate(said) for one in lessons)
     assert run.usage.calls == len(run.steps) + len(writer.requests)
     assert len(writer.requests) <= CALLS
 
@@ -94,7 +95,7 @@ async def test_nothing_is_written_on_val_and_the_run_can_be_undone_whole(
         assert home_.ledger.lessons() == []
         (run,) = await plays(home_, tasks(thing="stamp", most=1))
         assert len(home_.ledger.lessons()) == 3
-        home_.memory.take_back(run.id, reason="all of it")
+        home_.memory.take_back(run.id, reason="all of it", cascade=True)
         assert home_.ledger.lessons() == []
 
 
