@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from envs.errors import UserError, one_line
 from envs.types import Frozen
+from memory.types import Trust
 
 FILE = "journeyman.toml"
 
@@ -78,11 +79,23 @@ class MemorySettings(Frozen):
     learn: bool = True
     """Write lessons after runs on train tasks and chats."""
     budget_tokens: int | None = Field(default=None, ge=0)
-    """Most tokens of recalled text before an action; None: 96 for the embedded model, else 256."""
+    """Most tokens of recalled text before an action; None: 96 for the embedded model, more for
+    larger ones, by the size in their name (`agent/recalling.py`)."""
     floor: float = Field(default=0.35, ge=-1, le=1)
     """Least similarity of a recalled lesson; below it nothing is returned."""
     most: int = Field(default=3, ge=0)
     """Most lessons before an action."""
+    words: float = Field(default=0.6, ge=0)
+    """Weight of words that goal and lesson share, beside meaning; 0: by meaning alone."""
+    diversity: float = Field(default=0.2, ge=0)
+    """Weight of not saying the same again; 0: off."""
+    sway: float = Field(default=0.25, ge=0)
+    """Weight of what showing a lesson is believed to do; 0: off."""
+    trust: tuple[Trust, ...] = ("self", "user", "tool")
+    """Whose words may be recalled; add `web` for what goes back to pages."""
+    episodes: int = Field(default=0, ge=0)
+    """Most whole episodes before an action. None by default: a solved one leaves a workflow, which
+    says the same in a third of the tokens, and those of a small model are few."""
     withhold: bool = True
     """In training runs, keep recalled lessons back by chance, to measure what they do."""
     life: bool = True
