@@ -46,8 +46,9 @@ def situations(query: Query) -> tuple[str, ...]:
     goal = clip(query.goal, most=GOAL)
     carried = query.inventory.strip()
     held = [f"You are carrying: {clip(carried, most=SEEN)}."] if carried else []
-    now = [*held, *query.recent[-DONE:], query.observation[:SEEN]]
-    if not any(part.strip() for part in now):
+    parts = [*held, *query.recent[-DONE:], query.observation[:SEEN]]
+    now = [part for part in parts if part.strip()]
+    if not now:
         return (goal,)
     return goal, "\n".join([goal, *(clip(part, most=SEEN) for part in now)])
 
