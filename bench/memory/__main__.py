@@ -26,7 +26,7 @@ from bench.memory.calls import Costs, Story, calls
 from bench.memory.child import NEEDS, RIVALS, python_of
 from bench.memory.contender import STORES
 from bench.memory.episodes import RetrievalSet, build
-from bench.memory.growth import Point, capacity, grow, script
+from bench.memory.growth import Point, capacity, grow, lived, script
 from bench.memory.million import Million, measure
 from bench.memory.page import Results, page, tables
 from bench.memory.retrieval import Quality
@@ -36,6 +36,7 @@ from bench.memory.ways import journeyman, plain, rival
 from envs.errors import JourneymanError, Missing
 from envs.types import Frozen
 from memory.embed import Embedder, HashEmbedder, MiniLM
+from memory.life import Bounds
 
 PARTS = ("write", "recall", "quality", "calls", "growth", "million")
 SIZES = (1000, 10_000, 100_000)
@@ -188,18 +189,23 @@ class Run:
         return self.kept("calls", Costs, make)
 
     def growth(self, episodes: int) -> list[Point]:
-        """Both rules, one after the other."""
+        """All rules, one after the other."""
         played = script(self.data, cache=self.out / "cache")
+        bounds = load().memory
+        rules = {
+            "nothing": None,
+            f"the newest {CAPACITY}": capacity(CAPACITY),
+            "life": lived(Bounds(capacity=bounds.capacity, unused=bounds.unused)),
+        }
         rows: list[Point] = []
-        for arm, rule in (("all kept", None), (f"newest {CAPACITY}", capacity(CAPACITY))):
-            folder = self.out / f"growth-{arm.replace(' ', '-')}"
+        for arm, rule in rules.items():
             rows += grow(
                 arm,
                 played,
-                folder,
+                self.out / f"growth-{arm.replace(' ', '-')}",
                 embedder=self.embedder,
                 episodes=episodes,
-                tidy=rule,
+                rule=rule,
                 told=self.told,
             )
         return rows

@@ -10,10 +10,11 @@ import chromadb
 from chromadb.config import Settings
 
 from bench.memory.contender import Served
+from memory.index import GRAPH
 
 
 class BareChroma:
-    """A persistent collection with cosine distance, as Journeyman's index has it."""
+    """A persistent collection with cosine distance and the graph of Journeyman's index."""
 
     def __init__(self, folder: Path, served: Served) -> None:
         self._served = served
@@ -21,7 +22,9 @@ class BareChroma:
             path=str(folder), settings=Settings(anonymized_telemetry=False)
         )
         self._entries = self._client.get_or_create_collection(
-            "bare", embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+            "bare",
+            embedding_function=None,
+            configuration={"hnsw": {"space": "cosine", **GRAPH}},
         )
 
     def fill(self, entries: Sequence[dict[str, str]]) -> None:

@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,8 +32,9 @@ from memory.essence import essential
 from memory.families import alike
 from memory.index import Index
 from memory.ledger import Ledger
-from memory.query import Query
-from memory.recall import Memory, searched
+from memory.life import Bounds, live
+from memory.query import Query, searched
+from memory.recall import Memory
 from memory.types import SHOWABLE, Exposure, Lesson, StepRecord, Trajectory
 
 BEGAN = 1_700_000_000.0
@@ -77,6 +79,8 @@ class Point(Frozen):
     """One recall, the embedding left out."""
     write: Times
     """Plan, transaction and index of one episode, since the point before."""
+    tidied: Times | None = None
+    """One call of the rule, since the point before."""
     ledger: int
     """Bytes of the ledger."""
     index: int
@@ -200,11 +204,16 @@ def script(data: Path, *, cache: Path) -> Script:
     return Script(tasks, {task.id: walkthrough(root, task) for task in tasks})
 
 
-Tidy = Callable[[Memory], None]
-"""What keeps a memory small, called every `TIDY` episodes."""
+class Rule(NamedTuple):
+    """What keeps a memory small."""
+
+    tidy: Callable[[Memory], object]
+    """Retires what has to go."""
+    every: int = 1
+    """Called after so many episodes."""
 
 
-def capacity(most: int) -> Tidy:
+def capacity(most: int) -> Rule:
     """Retires what is over `most`, the oldest first (`Memory.prune(keep=...)`)."""
 
     def tidy(memory: Memory) -> None:
@@ -212,7 +221,12 @@ def capacity(most: int) -> Tidy:
         if plan.items:
             memory.apply_prune(plan)
 
-    return tidy
+    return Rule(tidy, TIDY)
+
+
+def lived(bounds: Bounds) -> Rule:
+    """What the runner does after each training run (see `memory/life.py`)."""
+    return Rule(lambda memory: live(memory, bounds))
 
 
 def grow(
@@ -222,7 +236,7 @@ def grow(
     *,
     embedder: Embedder,
     episodes: int,
-    tidy: Tidy | None,
+    rule: Rule | None,
     told: Told = lambda _text: None,
 ) -> list[Point]:
     """Plays on from what is in `folder` up to `episodes`, and gives back all points."""
@@ -234,19 +248,23 @@ def grow(
     try:
         memory.sync()
         writes: list[float] = []
+        tidied: list[float] = []
         for number in range(ledger.count()["trajectories"], episodes):
             now[0] = BEGAN + APART * number
             writes.append(_episode(memory, script, number, known))
-            if tidy is not None and (number + 1) % TIDY == 0:
-                tidy(memory)
+            if rule is not None and (number + 1) % rule.every == 0:
+                began = time.perf_counter()
+                rule.tidy(memory)
+                tidied.append((time.perf_counter() - began) * 1e3)
             if number + 1 in POINTS or number + 1 == episodes:
                 point = _look(arm, memory, script, folder, episodes=number + 1, writes=writes)
+                point = point.model_copy(update={"tidied": times_of(tidied) if tidied else None})
                 keep(point, folder / f"point-{number + 1}.json")
                 told(
                     f"{arm}: {point.episodes} episodes, {point.entries} entries, "
                     f"{point.duplicates} duplicates, recall {point.recall.p50:.1f} ms"
                 )
-                writes = []
+                writes, tidied = [], []
     finally:
         memory.close()
     kept = [read(Point, path) for path in folder.glob("point-*.json")]

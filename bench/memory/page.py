@@ -210,7 +210,8 @@ def _costs(results: Results) -> list[str]:
 
 def _growth(results: Results) -> list[str]:
     lines = _head("kept by", "episodes", "tasks", "drafted", "entries", "retired", "duplicates",
-                  "alike", "recall p50 ms", "write p50 ms", "ledger", "index")  # fmt: skip
+                  "alike", "recall p50 ms", "write p50 ms", "rule p50 ms", "ledger",
+                  "index")  # fmt: skip
     lines += [
         _row(
             row.arm,
@@ -223,6 +224,7 @@ def _growth(results: Results) -> list[str]:
             row.alike,
             _ms(row.recall.p50),
             _ms(row.write.p50),
+            _ms(row.tidied.p50) if row.tidied else "–",
             _bytes(row.ledger),
             _bytes(row.index),
         )

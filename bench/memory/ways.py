@@ -18,6 +18,7 @@ from memory.index import Index
 from memory.ledger import Ledger
 from memory.lexical import Words
 from memory.query import Query, situations
+from memory.ranking import DENSE, Ranking
 from memory.recall import Memory
 from memory.types import Lesson, Scope, Source
 
@@ -28,6 +29,8 @@ POOL = 50
 """Answers of each way that are fused."""
 BUDGET = 100_000
 """Tokens of recalled text: so many that none of ten episodes is cut off."""
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5)
+"""Weights of words that are tried on the dev half."""
 ASKED: Mapping[str, str] = {"goal": "goal", "now": "goal, latest actions, observation"}
 """Forms of a query."""
 HELD: Mapping[str, str] = {"goal": "goal", "whole": "goal and way"}
@@ -41,6 +44,7 @@ def query_of(moment: Moment) -> Query:
         goal=moment.goal,
         observation=moment.observation,
         recent=moment.recent,
+        inventory=moment.carried,
         env=ENV,
         task_key=moment.key,
     )
@@ -95,7 +99,11 @@ def fused(*ways: Recall) -> Recall:
 def journeyman(
     built: RetrievalSet, folder: Path, embedder: Embedder, *, floor: float, told: Told
 ) -> list[Quality]:
-    """`Memory.recall` as the agent calls it: each past episode is a workflow lesson."""
+    """`Memory.recall` as the agent calls it, and with its switches set otherwise.
+
+    Each past episode is a workflow lesson. The weight of words is that of the settings, and once
+    more the one that does best on the dev half.
+    """
     memory = Memory(Ledger(folder / "ledger.db"), Index(folder / "index", embedder))
     try:
         ids = {one.id: f"L{number}" for number, one in enumerate(built.past)}
@@ -105,17 +113,33 @@ def journeyman(
             memory.ledger.apply(*(addition(lesson, "bench", (), "bench") for lesson in lessons))
         memory.sync()
 
-        def ways(least: float) -> Recall:
+        def asking(least: float, ranking: Ranking) -> Recall:
             def recall(moment: Moment, most: int) -> list[str]:
                 found = memory.recall(
-                    query_of(moment), budget_tokens=BUDGET, floor=least, most=most, guard=True
+                    query_of(moment),
+                    budget_tokens=BUDGET,
+                    floor=least,
+                    most=most,
+                    guard=True,
+                    ranking=ranking,
                 )
                 return [back[item.lesson] for item in found]
 
             return recall
 
-        rows = chosen("Journeyman", {"as the agent asks": ways(floor)}, built, told=told)
-        return rows + chosen("Journeyman, no floor", {"no floor": ways(-1.0)}, built, told=told)
+        standard = Ranking()
+        ways: dict[str, dict[str, Recall]] = {
+            "Journeyman": {"as the agent asks": asking(floor, standard)},
+            "Journeyman, by meaning alone": {"every switch off": asking(floor, DENSE)},
+            "Journeyman, no diversity": {
+                "as the agent asks": asking(floor, standard.model_copy(update={"diversity": 0.0}))
+            },
+            "Journeyman, words weighed on dev": {
+                f"words {weight}": asking(floor, standard.model_copy(update={"words": weight}))
+                for weight in WEIGHTS
+            },
+        }
+        return [row for way, some in ways.items() for row in chosen(way, some, built, told=told)]
     finally:
         memory.close()
 

@@ -1,9 +1,10 @@
 from pathlib import Path
 
-from bench.memory.growth import capacity, grow, seen
+from bench.memory.growth import capacity, grow, lived, seen
 from memory.embed import HashEmbedder
 from memory.index import Index
 from memory.ledger import Ledger
+from memory.life import Bounds
 from memory.recall import Memory
 
 
@@ -32,7 +33,7 @@ def test_entries_level_off_and_a_stopped_run_goes_on(script, tmp_path: Path) -> 
             tmp_path / "kept",
             embedder=HashEmbedder(),
             episodes=episodes,
-            tidy=None,
+            rule=None,
             told=told.append,
         )
 
@@ -50,13 +51,27 @@ def test_entries_level_off_and_a_stopped_run_goes_on(script, tmp_path: Path) -> 
 
 def test_a_bound_keeps_the_newest(script, tmp_path: Path) -> None:
     folder = tmp_path / "bounded"
-    grow("all kept", script, folder, embedder=HashEmbedder(), episodes=20, tidy=None)
+    grow("all kept", script, folder, embedder=HashEmbedder(), episodes=20, rule=None)
     memory = Memory(Ledger(folder / "ledger.db"), Index(folder / "index", HashEmbedder()))
     before = memory.ledger.count()["lessons"]
-    capacity(5)(memory)
+    capacity(5).tidy(memory)
     after = memory.ledger.count()["lessons"]
     assert after["candidate"] == 5
     assert after["retired"] == sum(before.values()) - 5
-    capacity(5)(memory)
+    capacity(5).tidy(memory)
     assert memory.ledger.count()["lessons"] == after
     memory.close()
+
+
+def test_life_is_lived_after_each_episode(script, tmp_path: Path) -> None:
+    points = grow(
+        "life",
+        script,
+        tmp_path / "life",
+        embedder=HashEmbedder(),
+        episodes=30,
+        rule=lived(Bounds(capacity=6)),
+    )
+    assert points[-1].entries == 6
+    assert points[-1].tidied is not None
+    assert points[-1].tidied.count == 30
