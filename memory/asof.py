@@ -1,13 +1,15 @@
 """Memory as it stood, and what changed between two moments; from the log of changes alone.
 
 A moment is an ISO time or the id of a change (right after it). A time means: everything up to the
-last change that was made by then, so that a clock which jumped ahead for a while hides nothing
-that came after; one written without a fraction of a second covers that whole second.
+last change that was made by then; where the clock went wrong for a while, the fewest changes are
+held to have a wrong time, and count with those that came next. A time written without a fraction
+of a second covers that whole second.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Literal
@@ -15,7 +17,7 @@ from typing import Any, Literal
 from envs.errors import Refused, UnknownName
 from envs.types import Frozen
 from memory import rows
-from memory.clock import iso, seconds_of
+from memory.clock import iso, seconds_of, steady
 from memory.ledger import Ledger
 from memory.types import Change, Lesson, LessonKind, Status
 
@@ -194,7 +196,9 @@ def _until(ledger: Ledger, moment: str) -> int:
         ) from None
     whole = re.search(r"\d:\d\d:\d\d(?![.,\d])", moment)
     by = iso(seconds + 0.999 if whole else seconds)
-    return int(ledger.ask("SELECT coalesce(max(seq), 0) FROM changes WHERE time <= ?", by)[0][0])
+    log = ledger.ask("SELECT seq, time FROM changes ORDER BY seq")
+    place = bisect_right(steady([time for _, time in log]), by)
+    return int(log[place - 1][0]) if place else 0
 
 
 def _standing(ledger: Ledger, until: int) -> dict[str, Lesson]:

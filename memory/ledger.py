@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -330,12 +330,8 @@ class Ledger:
 
     def last_used(self) -> dict[str, str]:
         """For every lesson the ISO time at which it was last shown, or else added."""
-        query = (
-            "SELECT lessons.id, added, max(exposures.time) FROM lessons LEFT JOIN exposures "
-            "ON exposures.lesson = lessons.id AND shown = 1 WHERE lessons.body IS NOT NULL "
-            "GROUP BY lessons.id, added"
-        )
-        return {id_: max(added, shown or "") for id_, added, shown in self.ask(query)}
+        with self.reading() as db:
+            return rows.last_used(db)
 
     def _effects(self, lesson_id: str | None) -> dict[str, Effect]:
         where, values = rows.where({"lesson": lesson_id})
@@ -368,6 +364,10 @@ class Ledger:
         """One transaction in which trajectories and changes may be altered and deleted."""
         with self._store.purging() as db:
             yield db
+
+    def alone(self, *, wait: float) -> AbstractContextManager[Callable[[], bool] | None]:
+        """See `Database.alone`."""
+        return self._store.alone(wait=wait)
 
     def compact(self) -> bool:
         """Leaves no byte of what was deleted; False: another process keeps its log from that."""

@@ -12,7 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from envs.errors import InternalError, Refused, StoreError, UnknownName, clip, one_line
 from envs.types import Frozen
-from memory.clock import iso, new_id, seconds_of
+from memory.clock import iso, new_id, seconds_of, steady
 from memory.database import Connection
 from memory.text import has_mark, normal, sameness
 from memory.types import FORMAT, Change, Effect, Lesson, Run, Trajectory
@@ -101,7 +101,7 @@ def settle(db: Connection, change: Change, *, seconds: float, run: str = "") -> 
             after = _lesson(db, {**after, "id": target}, change=change, before=before)
     done = change.model_copy(
         update={
-            "id": change.id or new_id("C", seconds=seconds),
+            "id": change.id or new_id("C", seconds=seconds, after=_newest(db)),
             "target": target,
             "before": before,
             "after": after,
@@ -121,6 +121,12 @@ def settle_or_reject(
     except (Refused, UnknownName) as error:
         update = {"decision": "rejected", "reason": f"{change.reason}; rejected: {error}"}
         return settle(db, change.model_copy(update=update), seconds=clock(), run=run)
+
+
+def _newest(db: Connection) -> str:
+    """The id of the last change in the log; a new one sorts behind it, whatever the clock says."""
+    row = db.execute("SELECT id FROM changes ORDER BY seq DESC LIMIT 1").fetchone()
+    return row[0] if row else ""
 
 
 def refusal(db: Connection, lesson: Lesson) -> str:
@@ -285,6 +291,21 @@ def first_of(error: ValidationError) -> str:
     """What is wrong, in a line: the first field that doesn't fit."""
     first = error.errors()[0]
     return one_line(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")
+
+
+def last_used(db: Connection) -> dict[str, str]:
+    """For every lesson the ISO time at which it was last shown, or else added (see `steady`)."""
+    log = db.execute("SELECT target, time FROM changes ORDER BY seq").fetchall()
+    added: dict[str, str] = {}
+    for (target, _), moment in zip(log, steady([one[1] for one in log]), strict=True):
+        added.setdefault(target, moment)
+    query = (
+        "SELECT lessons.id, added, max(exposures.time) FROM lessons LEFT JOIN exposures "
+        "ON exposures.lesson = lessons.id AND shown = 1 WHERE lessons.body IS NOT NULL "
+        "GROUP BY lessons.id, added"
+    )
+    found = db.execute(query).fetchall()
+    return {id_: max(added.get(id_, first), shown or "") for id_, first, shown in found}
 
 
 def put_run(db: Connection, run: Run) -> None:
