@@ -24,6 +24,8 @@ from memory.types import SHOWABLE, Change, Exposure, Lesson, Run, Trajectory
 Acknowledged = list[str]
 """What was acknowledged: `change ID DIGEST TARGET`, `trajectory ID DIGEST`, `run ID STATE`,
 `exposure EPISODE LESSON` or `purge LESSON`."""
+GUARDS = {"trajectories_stay", "trajectories_last", "changes_stay", "changes_last"}
+"""Triggers that keep the log append-only; a purge lifts them for as long as it takes."""
 NEAREST = 5
 """Among how many a lesson has to be found by its own words."""
 
@@ -95,7 +97,8 @@ def lost(found: Found, acks: Iterable[Acknowledged]) -> list[str]:
 
 def half(found: Found) -> list[str]:
     """What is there in part: changes, lessons, runs and batches that don't fit each other."""
-    return [*_lessons(found), *_batches(found), *_rest(found)]
+    guards = [f"guard {name} is missing" for name in GUARDS - found.guards]
+    return [*guards, *_lessons(found), *_batches(found), *_rest(found)]
 
 
 def _lessons(found: Found) -> Iterator[str]:
