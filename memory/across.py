@@ -10,9 +10,9 @@ its environment and its user, and only what is not bound to a type of task cross
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from dataclasses import replace
 
-from memory.lenses import Recall, Table, within
+from memory.lenses import Bounds, Recall, Table, within
 from memory.query import Query
 from memory.recall import Memory
 from memory.types import Recalled
@@ -30,27 +30,18 @@ class Across:
         self._recall = recall
         self._table = Table(memory.ledger)
 
-    def __call__(
-        self,
-        query: Query,
-        *,
-        budget_tokens: int,
-        floor: float,
-        most: int,
-        guard: bool,
-        **more: Any,
-    ) -> tuple[Recalled, ...]:
+    def __call__(self, query: Query, bounds: Bounds) -> tuple[Recalled, ...]:
         """Own lessons as ever, then the closest of other environments, as far as there is room."""
-        bounds: dict[str, Any] = {"budget_tokens": budget_tokens, "guard": guard, **more}
-        own = self._recall(query, floor=floor, most=most, **bounds)
-        if len(own) >= most or not query.env:
+        own = self._recall(query, bounds)
+        if len(own) >= bounds.most or not query.env:
             return own
+        closer = replace(bounds, floor=bounds.floor + FARTHER, most=bounds.most - len(own))
         others: list[Recalled] = []
         for env in self._others(query.env):
             there = query.model_copy(update={"env": env, "task_type": ""})
-            others += self._recall(there, floor=floor + FARTHER, most=most - len(own), **bounds)
+            others += self._recall(there, closer)
         others.sort(key=lambda item: -item.similarity)
-        return within([*own, *others], budget_tokens=budget_tokens, most=most)
+        return within([*own, *others], bounds)
 
     def _others(self, env: str) -> list[str]:
         counts = Counter(

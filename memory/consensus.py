@@ -23,14 +23,14 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from envs.errors import UnknownName, clip
 from envs.types import Frozen
 from memory.admission import carrying, denies
-from memory.lenses import Recall, Table, least, places, within
+from memory.lenses import Bounds, Recall, Table, least, places, within
 from memory.query import Query
 from memory.recall import Memory
 from memory.types import Lesson, Recalled, Source
@@ -122,19 +122,10 @@ class Consensus:
         self._voters: dict[tuple[str, int], frozenset[str]] = {}
         self._written: set[str] = set()
 
-    def __call__(
-        self,
-        query: Query,
-        *,
-        budget_tokens: int,
-        floor: float,
-        most: int,
-        guard: bool,
-        **more: Any,
-    ) -> tuple[Recalled, ...]:
+    def __call__(self, query: Query, bounds: Bounds) -> tuple[Recalled, ...]:
         """The closest lessons that nothing speaks against; what is kept out is written down."""
-        wide = {"budget_tokens": max(ROOM, budget_tokens), "most": max(RELATED, most)}
-        found = self._recall(query, floor=floor, guard=guard, **wide, **more)
+        tokens, most = max(ROOM, bounds.budget_tokens), max(RELATED, bounds.most)
+        found = self._recall(query, replace(bounds, budget_tokens=tokens, most=most))
         table = self._table.lessons()
         lessons = [table[item.lesson] for item in found if item.lesson in table]
         out = self._known_bad(lessons, query.env)
@@ -142,7 +133,7 @@ class Consensus:
             out.add(lesson.id)
             self._write_down(lesson, against)
         kept = (item for item in found if item.lesson not in out)
-        return within(kept, budget_tokens=budget_tokens, most=most)
+        return within(kept, bounds)
 
     # comparing
 

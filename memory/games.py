@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from memory.lenses import Recall
+from memory.lenses import Bounds, Recall
 from memory.query import Query
 from memory.recall import Memory
 from memory.types import Recalled
@@ -21,19 +19,8 @@ class OwnGame:
     def __init__(self, memory: Memory, recall: Recall) -> None:  # noqa: ARG002 - as all lenses
         self._recall = recall
 
-    def __call__(
-        self,
-        query: Query,
-        *,
-        budget_tokens: int,
-        floor: float,
-        most: int,
-        guard: bool,
-        **more: Any,
-    ) -> tuple[Recalled, ...]:
+    def __call__(self, query: Query, bounds: Bounds) -> tuple[Recalled, ...]:
         """As ever, with the game's own tips; with `guard` these are left out, as all of its own."""
         if query.task_key and not query.project:
             query = query.model_copy(update={"project": project_of(query.task_key)})
-        return self._recall(
-            query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard, **more
-        )
+        return self._recall(query, bounds)

@@ -6,8 +6,9 @@ lessons are stored; what it shows keeps to the budget that it was given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from memory.ledger import Ledger
 from memory.query import Query
@@ -19,22 +20,24 @@ LEAST: tuple[Trust, ...] = ("web", "tool", "user", "self")
 """Trust, least first."""
 
 
-class Recall(Protocol):
-    """What `Memory.recall` does."""
+@dataclass(frozen=True)
+class Bounds:
+    """What holds for a recall besides the situation; see `Memory.recall`."""
 
-    def __call__(
-        self,
-        query: Query,
-        *,
-        budget_tokens: int,
-        floor: float,
-        most: int,
-        guard: bool,
-    ) -> tuple[Recalled, ...]:
-        """Lessons for the coming action, best first, within `budget_tokens`."""
-        ...
+    budget_tokens: int
+    """Most tokens of the block that is shown."""
+    floor: float
+    """Least similarity."""
+    most: int
+    """Most lessons."""
+    guard: bool
+    """Leave out what goes back to this very task."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else `Memory.recall` takes, passed on as it is."""
 
 
+Recall = Callable[[Query, Bounds], tuple[Recalled, ...]]
+"""Lessons for the coming action, best first, within the bounds."""
 Lens = Callable[[Memory, Recall], Recall]
 """Makes a recall of the memory and the recall before it."""
 
@@ -49,7 +52,12 @@ class Lensed(Memory):
     def __init__(self, inner: Memory, *, lenses: Sequence[Lens] = (), agent: str = "") -> None:
         super().__init__(inner.ledger, inner.index)
         self._agent = f"agent:{agent}" if agent else ""
-        self._look: Recall = inner.recall
+
+        def plainly(query: Query, bounds: Bounds) -> tuple[Recalled, ...]:
+            given = {one.name: getattr(bounds, one.name) for one in fields(bounds)}
+            return inner.recall(query, **given.pop("more"), **given)
+
+        self._look: Recall = plainly
         for lens in lenses:
             self._look = lens(inner, self._look)
 
@@ -66,9 +74,8 @@ class Lensed(Memory):
         """See `Memory.recall`."""
         if most < 1 or budget_tokens < 1:
             return ()
-        return self._look(
-            query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard, **more
-        )
+        bounds = Bounds(budget_tokens, floor=floor, most=most, guard=guard, more=more)
+        return self._look(query, bounds)
 
     def plan(
         self,
@@ -133,13 +140,13 @@ def places(lesson: Lesson) -> tuple[Source, ...]:
     return lesson.sources or (lesson.source,)
 
 
-def within(items: Iterable[Recalled], *, budget_tokens: int, most: int) -> tuple[Recalled, ...]:
-    """The first `most` of `items` that fit, each lesson once; the block of `render` is counted."""
+def within(items: Iterable[Recalled], bounds: Bounds) -> tuple[Recalled, ...]:
+    """The first of `items` that fit, each lesson once; the block of `render` is counted."""
     kept: list[Recalled] = []
     for item in items:
-        if len(kept) == most:
+        if len(kept) == bounds.most:
             break
         known = any(item.lesson == one.lesson for one in kept)
-        if not known and estimate_tokens(render([*kept, item])) <= budget_tokens:
+        if not known and estimate_tokens(render([*kept, item])) <= bounds.budget_tokens:
             kept.append(item)
     return tuple(kept)

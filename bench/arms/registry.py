@@ -9,6 +9,7 @@ from bench.arms.awm import AgentWorkflowMemory
 from bench.arms.controls import FullContext, Journeyman, RandomMemory, ShuffledMemory
 from bench.arms.expel import ExpeL
 from bench.arms.expert import Expert
+from bench.arms.mechanisms import MSI, CoLearning, IntrospectiveTips, Muse
 from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
 from bench.arms.simple import Bare, Random, ReAct, Resampling
@@ -30,6 +31,10 @@ KINDS: dict[str, type[Arm]] = {
     "reasoningbank": ReasoningBank,
     "ace": ACE,
     "full-context": FullContext,
+    "muse": Muse,
+    "msi": MSI,
+    "introspective-tips": IntrospectiveTips,
+    "co-learning": CoLearning,
     "journeyman": Journeyman,
     "random-memory": RandomMemory,
     "shuffled-memory": ShuffledMemory,

@@ -17,7 +17,7 @@ from memory.embed import HashEmbedder
 from memory.games import OwnGame, project_of
 from memory.index import ListIndex
 from memory.ledger import Ledger
-from memory.lenses import Lensed, Table, least, within
+from memory.lenses import Bounds, Lensed, Table, least, within
 from memory.query import Query
 from memory.recall import Memory, render
 from memory.scales import Scales
@@ -139,7 +139,7 @@ def test_what_is_shown_fits_and_stands_once(texts: list[str], budget: int, most:
         Recalled(lesson=f"L{n % 3}", version=1, text=t, similarity=1.0, tokens=1, source=Source())
         for n, t in enumerate(texts)
     ]
-    kept = within(items, budget_tokens=budget, most=most)
+    kept = within(items, Bounds(budget, floor=0.0, most=most, guard=False))
     assert len(kept) <= most
     assert len({one.lesson for one in kept}) == len(kept)
     assert not kept or estimate_tokens(render(kept)) <= budget
