@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -130,6 +130,21 @@ class File:
             with self.writing(), unlocked(db):
                 yield db
 
+    @contextmanager
+    def alone(self, *, wait: float) -> Iterator[Callable[[], bool] | None]:
+        """See `Database`."""
+        beside = self.path.with_name(f"{self.path.name}-alone")
+        with answering(beside), closing(sqlite3.connect(beside, isolation_level=None)) as db:
+            db.execute(f"PRAGMA busy_timeout = {wait * 1000:.0f}")
+            mine = True
+            try:
+                db.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error):
+                    raise
+                mine = False
+            yield (lambda: True) if mine else None
+
     def compact(self) -> bool:
         """See `Database`."""
         with self.reading() as db:
@@ -228,9 +243,10 @@ def _version(db: sqlite3.Connection) -> int:
 
 
 def _check(db: sqlite3.Connection, path: Path) -> None:
-    version = _version(db)
-    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    # in this order, as another process may be making the tables at this moment
     used = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    version = _version(db)
     if used and owner != APPLICATION:
         raise StoreError(
             f"{path} is another program's database", repair="name another file or folder"
