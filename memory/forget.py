@@ -16,6 +16,7 @@ from envs.types import Frozen
 from memory import rows
 from memory.admission import learned_from
 from memory.clock import new_id
+from memory.episodes import standing_episodes, withdrawal
 from memory.ledger import Ledger
 from memory.types import Change, Lesson, Source
 
@@ -42,6 +43,8 @@ class ForgetPlan(Frozen):
     """Lessons, in the order in which they were added."""
     returning: tuple[str, ...] = ()
     """Lessons that are shown again, as what took their place goes."""
+    episodes: tuple[str, ...] = ()
+    """Solved runs that are not recalled as episodes any more."""
 
 
 class _Known:
@@ -84,7 +87,11 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
     standing = {i for i, item in found.items() if item.what == "remove"}
     items = tuple(found[id_] for id_ in known if id_ in found)
     return ForgetPlan(
-        source=source, kind=kind, items=items, returning=_returning(known, standing, found)
+        source=source,
+        kind=kind,
+        items=items,
+        returning=_returning(known, standing, found),
+        episodes=standing_episodes(ledger, kind, source),
     )
 
 
@@ -99,6 +106,8 @@ def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tu
         for item in plan.items
         if (change := _change(item, plan, actor=actor, batch=batch)) is not None
     ]
+    why = f"forgotten: it is of a {plan.kind} that is"
+    changes += [withdrawal(run, reason=why, actor=actor, batch=batch) for run in plan.episodes]
     return ledger.apply(*changes)
 
 

@@ -65,7 +65,8 @@ def purge_source(
     has seen one of the lessons, and `UnknownName` for a source that nobody knows.
     """
     plan = plan_forget(memory.ledger, source)
-    _quiet(memory, [item.lesson for item in plan.items], home)
+    named = _named(memory, plan) if runs else set()
+    _quiet(memory, [item.lesson for item in plan.items], home, also=named)
     if any(item.what != "gone" for item in plan.items):
         apply_forget(memory.ledger, plan, actor=actor)
         plan = plan_forget(memory.ledger, source)
@@ -77,7 +78,7 @@ def purge_source(
         home=home,
         actor=actor,
         reason=f"purged with all that goes back to a {plan.kind}",
-        runs=_named(memory, plan) if runs else None,
+        runs=named if runs else None,
     )
 
 
@@ -129,15 +130,18 @@ def _purge(
         _blank_recalled(db, ids)
         repeating = origins | _repeating(db, {form.text for form in forms})
         gone = _delete_runs(db, runs | repeating, texts) if runs is not None else ()
+        _blank_recalled(db, gone)
         holding = tuple(sorted(run for run in repeating - set(gone) if _exists(db, run)))
     held = 0 if memory.ledger.compact() else 1
-    if ids or scrub:
+    if ids or scrub or gone:
         memory.rebuild()
     held += memory.index.sweep()
+    if memory.episodes:
+        held += memory.episodes.sweep()
     checkpoints: list[str] = []
     exports: tuple[str, ...] = ()
     if home is not None:
-        checkpoints = schema.threads_with(home / "checkpoints.db", texts)
+        checkpoints = schema.threads_with(home / "checkpoints.db", [*texts, *gone])
         held += not schema.drop_threads(home / "checkpoints.db", checkpoints)
         exports = _clean_exports(home, set(ids))
     return Purged(
@@ -195,11 +199,14 @@ def _named(memory: Memory, plan: ForgetPlan) -> set[str]:
     return set()
 
 
-def _quiet(memory: Memory, lessons: Sequence[Lesson], home: Path | None) -> None:
+def _quiet(
+    memory: Memory, lessons: Sequence[Lesson], home: Path | None, *, also: Iterable[str] = ()
+) -> None:
     """Raises `Refused` while a run is going on that would write a lesson down once more."""
     if home is None:
         return
-    seen = set(schema.threads_with(home / "checkpoints.db", _texts(lessons, ())))
+    words = [*_texts(lessons, ()), *also]
+    seen = set(schema.threads_with(home / "checkpoints.db", words)) - set(also)
     for run in memory.ledger.runs(status="running", limit=-1):
         if run.id in seen and psutil.pid_exists(run.pid):
             raise Refused(
@@ -323,7 +330,7 @@ def _delete_runs(db: Connection, runs: set[str], texts: Sequence[str]) -> tuple[
     for run in found:
         db.execute("DELETE FROM trajectories WHERE id = ?", (run,))
         db.execute("DELETE FROM runs WHERE id = ?", (run,))
-        db.execute("DELETE FROM exposures WHERE episode = ?", (run,))
+        db.execute("DELETE FROM exposures WHERE episode = ? OR lesson = ?", (run, run))
     return gone
 
 

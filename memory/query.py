@@ -23,6 +23,8 @@ class Query(Frozen):
     """What is asked."""
     observation: str = ""
     """What was seen last."""
+    first: str = ""
+    """What was seen before the first action; episodes are found by it."""
     recent: tuple[str, ...] = ()
     """Latest actions, oldest first."""
     inventory: str = ""

@@ -24,6 +24,7 @@ from memory.admission import (
     merger,
 )
 from memory.clock import new_id
+from memory.episodes import Episodes, withdrawal
 from memory.finding import found
 from memory.index import VectorIndex
 from memory.ledger import Ledger
@@ -70,10 +71,17 @@ class Memory:
     """Ledger and index as one thing. Safe to use from several threads."""
 
     def __init__(
-        self, ledger: Ledger, index: VectorIndex, *, clock: Callable[[], float] = time.time
+        self,
+        ledger: Ledger,
+        index: VectorIndex,
+        *,
+        episodes: VectorIndex | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.ledger = ledger
         self.index = index
+        self.episodes = Episodes(ledger, episodes) if episodes else None
+        """Solved runs; None: they are not recalled."""
         self.effects = Effects(ledger)
         """What lessons were measured to do."""
         self.worth: Worth = nothing_known
@@ -83,8 +91,10 @@ class Memory:
         self._diverse = Diverse()
 
     def close(self) -> None:
-        """Closes index and ledger."""
+        """Closes indexes and ledger."""
         self.index.close()
+        if self.episodes:
+            self.episodes.close()
         self.ledger.close()
 
     # reading
@@ -105,7 +115,8 @@ class Memory:
         with what is carried, was done last and is seen. It has to apply here (scope, status, time,
         trust), to be at least `floor` close, and to fit: the block made by `render` stays within
         `budget_tokens` (estimated, see `estimate_tokens`). With `guard` lessons that go back to
-        this very task (`task_key`) are left out, else marked `same_task`.
+        this very task (`task_key`) are left out, else marked `same_task`. With `ranking.episodes`
+        solved runs come besides; in those `lesson` is the id of the run.
         """
         if most < 1 or budget_tokens < 1:
             return ()
@@ -119,9 +130,14 @@ class Memory:
             ranking=ranking,
             now=self._clock(),
         )
+        if ranking.episodes and self.episodes and "self" in ranking.trust:
+            room = budget_tokens - estimate_tokens(f"{MARK_OPEN}\n{HEADING}\n{MARK_CLOSE}")
+            candidates += self.episodes.found(
+                query, floor=floor, most=ranking.episodes, guard=guard, budget_tokens=room
+            )
         moved = swayed(candidates, run=query.run, worth=self.worth, sway=ranking.sway)
         ahead = self._diverse.order(moved, weight=ranking.diversity)
-        return _fitting(ahead, budget_tokens=budget_tokens, most=most)
+        return _fitting(ahead, budget_tokens=budget_tokens, most=most, episodes=ranking.episodes)
 
     def search(self, text: str, *, most: int = 10) -> list[tuple[Lesson, float]]:
         """Lessons by meaning, those that hold the very words first; similarity beside each.
@@ -247,6 +263,8 @@ class Memory:
     ) -> tuple[Change, ...]:
         """Takes back a change, a batch or what a run wrote (see `Ledger.take_back`)."""
         done = self.ledger.take_back(name, reason=reason, actor=actor, cascade=cascade)
+        if self.episodes and self.episodes.stands(name):
+            done += self.ledger.apply(withdrawal(name, reason=reason, actor=actor))
         self.sync()
         return done
 
@@ -291,7 +309,12 @@ class Memory:
         return self._shelving.sync()
 
     def rebuild(self) -> int:
-        """Builds the index anew from the ledger; returns how many lessons it holds."""
+        """Builds the index anew from the ledger; returns how many lessons it holds.
+
+        That of episodes is emptied, and filled when it is next asked.
+        """
+        if self.episodes:
+            self.episodes.clear()
         return self._shelving.rebuild()
 
     # parts
@@ -322,12 +345,18 @@ class Memory:
         return done
 
 
-def _fitting(ahead: Sequence[Candidate], *, budget_tokens: int, most: int) -> tuple[Recalled, ...]:
-    """The first `most` of those that fit the budget beside the ones before them."""
+def _fitting(
+    ahead: Sequence[Candidate], *, budget_tokens: int, most: int, episodes: int
+) -> tuple[Recalled, ...]:
+    """The first of those that fit the budget beside the ones before them; an episode once only."""
     chosen: list[Recalled] = []
+    left = {False: most, True: episodes}
     for one in ahead:
-        if estimate_tokens(render([*chosen, one.item])) <= budget_tokens:
+        told = one.episode and any(c.source.trajectory == one.item.lesson for c in chosen)
+        fits = left[one.episode] > 0 and not told
+        if fits and estimate_tokens(render([*chosen, one.item])) <= budget_tokens:
             chosen.append(one.item)
-        if len(chosen) == most:
+            left[one.episode] -= 1
+        if not any(left.values()):
             break
     return tuple(chosen)
