@@ -183,7 +183,7 @@ def counting() -> Iterator[list[str]]:
         def emit(self, record: logging.LogRecord) -> None:
             said.append(record.getMessage())
 
-    logger, handler = logging.getLogger("memory.recall"), Gather(logging.WARNING)
+    logger, handler = logging.getLogger("memory"), Gather(logging.WARNING)
     logger.addHandler(handler)
     spread, logger.propagate = logger.propagate, False
     try:
