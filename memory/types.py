@@ -16,6 +16,8 @@ Trust = Literal["self", "user", "tool", "web"]
 Finding = Literal["helps", "harms", "useless", "can't tell"]
 """What an interval says of a lesson."""
 Status = Literal["candidate", "probation", "active", "quarantined", "retired"]
+REPLAY = "replay"
+"""Arm of runs that play a task again, to compare (`agent/replay.py`); nothing learns of them."""
 LIFE = "rule:life"
 """Who moves lessons from status to status by evidence (`memory/life.py`)."""
 SHOWABLE: frozenset[Status] = frozenset({"candidate", "probation", "active"})

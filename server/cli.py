@@ -22,6 +22,7 @@ from server.commands import (
     memory,
     models,
     reflecting,
+    replaying,
     run,
     serve,
     strategies,
@@ -41,6 +42,7 @@ serve.add_to(app)
 run.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
+replaying.add_to(memory.app)
 history.add_to(app)
 distill.add_to(app)
 demo.add_to(app)

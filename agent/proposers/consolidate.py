@@ -12,7 +12,7 @@ from agent.settings import Settings
 from envs.types import Frozen
 from memory.clock import new_id
 from memory.recall import Memory
-from memory.types import Change, Trajectory, Usage
+from memory.types import REPLAY, Change, Trajectory, Usage
 
 RUNS = 200
 """Runs that a consolidation looks at, unless told otherwise: the latest."""
@@ -85,6 +85,6 @@ async def apply(plan: Plan, memory: Memory, *, gate: Gate = passed) -> tuple[Cha
 
 
 def train_runs(memory: Memory, *, env: str = "", limit: int = RUNS) -> Sequence[Trajectory]:
-    """The latest finished runs on train tasks, oldest first."""
+    """The latest finished runs on train tasks, oldest first; replays don't count."""
     found = memory.ledger.trajectories(env=env or None, split="train", limit=limit)
-    return [run for run in reversed(found) if not run.error]
+    return [run for run in reversed(found) if not run.error and run.arm != REPLAY]

@@ -7,15 +7,19 @@ from typing import Annotated, Any
 import typer
 
 from agent.home import home
-from agent.proposers.consolidate import CALLS, RUNS, Plan, apply, plan
+from agent.proposers.consolidate import CALLS, RUNS, Plan, apply, passed, plan
 from agent.proposers.registry import PROPOSERS
+from agent.replay import gate
 from agent.settings import Settings, load
 from envs.errors import clip
 from memory.types import Change
 from server.commands.memory import Json
+from server.commands.replaying import told
 from server.console import err, go, out, safe, say_json, table
 
 NAMES = ", ".join(PROPOSERS)
+REPLAYS = 6
+"""Tasks that are played twice before a consolidation is kept."""
 
 
 def add_to(group: typer.Typer) -> None:
@@ -28,12 +32,19 @@ def consolidate(
     env: Annotated[str, typer.Option(help="Only runs of this environment")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many runs, the latest")] = RUNS,
     calls: Annotated[int, typer.Option(min=0, help="Most requests to the model")] = CALLS,
+    replays: Annotated[
+        int, typer.Option(min=0, help="Tasks to play with and without; 0: write unseen")
+    ] = REPLAYS,
     preview: Annotated[bool, typer.Option("--preview", help="Show it, write nothing")] = False,
     as_json: Json = False,
 ) -> None:
-    """Proposes lessons from the latest train runs and writes them as one batch; can be undone."""
+    """Proposes lessons from the latest train runs; kept if a replay does not lose by them.
+
+    What is kept is written as one batch, which can be undone; what loses is kept as rejected.
+    """
     asked = {"env": env, "limit": limit, "calls": calls}
-    planned, changes = go(_consolidated(load(), with_, asked, preview=preview))
+    most = 0 if preview else replays
+    planned, changes = go(_consolidated(load(), with_, asked, preview=preview, replays=most))
     if as_json:
         say_json({"plan": planned, "applied": not preview, "changes": changes})
         return
@@ -41,7 +52,7 @@ def consolidate(
 
 
 async def _consolidated(
-    settings: Settings, name: str, asked: dict[str, Any], *, preview: bool
+    settings: Settings, name: str, asked: dict[str, Any], *, preview: bool, replays: int
 ) -> tuple[Plan, tuple[Change, ...]]:
     async with home(settings) as place:
         planned = await plan(
@@ -52,7 +63,10 @@ async def _consolidated(
             progress=lambda line: err.print(f"[dim]{safe(line)}[/dim]"),
             **asked,
         )
-        return planned, () if preview else await apply(planned, place.memory)
+        if preview:
+            return planned, ()
+        judge = gate(place.crew, place.env, most=replays, watch=told) if replays else passed
+        return planned, await apply(planned, place.memory, gate=judge)
 
 
 def _say(planned: Plan, changes: tuple[Change, ...], *, preview: bool) -> None:
