@@ -186,7 +186,7 @@ async def test_a_play_that_breaks_is_a_failure_on_its_side(tmp_path: Path) -> No
     class Breaks(Toy):
         """Its episodes break after the first action."""
 
-        def open(self, task: Task, *, seed: int) -> Any:
+        def open(self, task: Task, *, seed: int | None = None) -> Any:
             episode = super().open(task, seed=seed)
 
             def step(_action: object) -> Any:
