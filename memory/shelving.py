@@ -167,7 +167,7 @@ class Shelving:
         _, changed = ledger.changed_since(begun)
         shown = [one for _, one in changed if one is not None and one.status in SHOWABLE]
         gone = {id_ for id_, _ in changed} - {one.id for one in shown}
-        if begun > 0:
+        if begun >= 0:  # 0: what others wrote in the meantime may be in already
             stale = gone | ({one.id for one in shown} if moved is None else moved)
             if stale:
                 index.remove(sorted(stale))
