@@ -21,6 +21,8 @@ from memory.purge import purge_lessons
 from memory.recall import Memory
 from memory.types import Change, Exposure, Lesson, Run, Trajectory
 
+PURGED = "purged"
+"""Begins the ids of lessons that will be purged, by which nobody else touches them."""
 AT_ONCE = 40
 """Lessons in one transaction that leaves an index behind."""
 WEIGHTS = {
@@ -233,7 +235,7 @@ class _Writer:
         return self._told(*done)
 
     def _purge(self) -> list[Any]:
-        lesson = self._lesson()
+        lesson = self._lesson().model_copy(update={"id": self._name(PURGED)})
         self._journal.note(json.dumps(self._told(self._memory.add(lesson, reason="to be purged"))))
         purge_lessons(self._memory, [lesson.id], home=None)
         return [["purge", lesson.id]]
@@ -273,6 +275,7 @@ class _Writer:
         return next(iter(self._some(1)), "none")
 
     def _some(self, most: int) -> list[str]:
-        """Lessons of any writer, newer ones."""
-        found = self._memory.ledger.lessons(limit=30)
-        return [one.id for one in self._rng.sample(found, min(most, len(found)))]
+        """Lessons of any writer, newer ones; not those that are about to be purged."""
+        newer = [one.id for one in self._memory.ledger.lessons(limit=30)]
+        found = [id_ for id_ in newer if not id_.startswith(PURGED)]
+        return self._rng.sample(found, min(most, len(found)))
