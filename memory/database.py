@@ -7,7 +7,7 @@ rows. A dialect's own words stay in its file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -63,6 +63,14 @@ class Database(Protocol):
 
     def purging(self) -> AbstractContextManager[Connection]:
         """`writing` that may also delete and rewrite trajectories and changes."""
+        ...
+
+    def alone(self, *, wait: float) -> AbstractContextManager[Callable[[], bool] | None]:
+        """Over all processes one at a time, beside writing; for what belongs to the ledger.
+
+        None: another one was in it for all of `wait` seconds. Else a question: whether it still
+        is the only one (a connection may be lost, and the next one let in).
+        """
         ...
 
     def compact(self) -> bool:

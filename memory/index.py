@@ -21,7 +21,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,10 @@ class Index:
         """See `VectorIndex`."""
         with self._opened():
             return int(self._stamp.get("generation", 0))
+
+    def alone(self, *, wait: float) -> AbstractContextManager[bool]:
+        """See `VectorIndex`; a process has a slot of its own."""
+        return nullcontext(wait >= 0)
 
     def mark(self, *, origin: str, generation: int) -> None:
         """See `VectorIndex`."""

@@ -11,9 +11,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -117,6 +117,7 @@ class Postgres:
         self._wire: _Wire | None = None
         self._within: _Wire | None = None
         self._closed = False
+        self._one = threading.Lock()
         self._used = 0.0
         with ExitStack() as failing:
             failing.callback(self.close)
@@ -163,6 +164,25 @@ class Postgres:
             for table in _KEPT:
                 db.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
 
+    @contextmanager
+    def alone(self, *, wait: float) -> Iterator[Callable[[], bool] | None]:
+        """See `Database`."""
+        key = f"({schema.APPLICATION}, hashtext(current_schema() || ' alone'))"
+        until = time.monotonic() + wait
+        if not self._one.acquire(timeout=wait):
+            yield None
+            return
+        mine: Connection | None = None
+        try:
+            while (mine := self._took(key)) is None and time.monotonic() < until:
+                time.sleep(0.02)
+            yield None if mine is None else partial(self._is_on, mine)
+        finally:
+            with suppress(StoreError), self.reading() as db:
+                if db is mine:
+                    db.execute(f"SELECT pg_advisory_unlock{key}")
+            self._one.release()
+
     def compact(self) -> bool:
         """See `Database`. The server's own log, replicas and backups are out of reach."""
         others = (
@@ -186,6 +206,16 @@ class Postgres:
                 self._wire.db.close()
 
     # the connection
+
+    def _took(self, key: str) -> Connection | None:
+        """The connection that holds this lock from now on; None: another one has it."""
+        with self.reading() as db:
+            return db if db.execute(f"SELECT pg_try_advisory_lock{key}").fetchone()[0] else None
+
+    def _is_on(self, wire: Connection) -> bool:
+        with self.reading() as db:
+            db.execute("SELECT 1")
+            return db is wire
 
     def _connected(self) -> _Wire:
         """The connection; one that was lost is made anew."""

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from envs.errors import StoreError
 from memory.index import Damaged, VectorIndex
 from memory.ledger import Ledger
 from memory.lexical import Words
@@ -23,6 +24,8 @@ from memory.types import SHOWABLE, Lesson
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+SOON, LONG = 2.0, 60.0
+"""Seconds that catching up and building anew wait for another process that does so."""
 ANSWERS = 256
 """Answers of the index kept for texts that come again, as goals do at every step."""
 VECTORS = 4096
@@ -50,15 +53,22 @@ class Shelving:
         with self._lock:
             if self._synced == self._ledger.generation:
                 return 0
-            moved = self._refresh()
-            try:
-                return self._catch_up(moved)
-            except Damaged as error:
-                return self._mend(error)
+            with self._index.alone(wait=SOON) as mine:
+                moved = self._refresh()
+                if not mine:
+                    return 0
+                try:
+                    return self._catch_up(moved)
+                except Damaged as error:
+                    return self._mend(error)
 
     def rebuild(self) -> int:
         """Builds the indexes anew from the ledger; returns how many lessons they hold."""
-        with self._lock:
+        with self._lock, self._index.alone(wait=LONG) as mine:
+            if not mine:
+                raise StoreError(
+                    "another process builds the index", repair="let it end, then try again"
+                )
             self._refresh()
             self._index.clear()
             self._words = None
@@ -161,6 +171,8 @@ class Shelving:
         if not known and (index.origin or index.generation):
             index.clear()
         begun = index.generation if known else -1
+        if begun != self._synced:  # somebody else has brought it there, from shelves unknown here
+            moved = None
         if begun == self._seen:
             self._synced = begun
             return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,10 @@ class VectorIndex(Protocol):
     @property
     def generation(self) -> int:
         """Generation of the ledger that it has reached."""
+        ...
+
+    def alone(self, *, wait: float) -> AbstractContextManager[bool]:
+        """Keeps other processes from altering what they share; False: one did for `wait` s."""
         ...
 
     def mark(self, *, origin: str, generation: int) -> None:
@@ -83,6 +88,10 @@ class ListIndex:
         self._shelves: dict[str, dict[str, np.ndarray]] = {}
         self._matrices: dict[str, tuple[list[str], np.ndarray]] = {}
         self._lock = threading.RLock()
+
+    def alone(self, *, wait: float) -> AbstractContextManager[bool]:
+        """See `VectorIndex`; nobody shares it."""
+        return nullcontext(wait >= 0)
 
     def mark(self, *, origin: str, generation: int) -> None:
         """See `VectorIndex`."""

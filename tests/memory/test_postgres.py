@@ -256,3 +256,25 @@ def test_a_purge_leaves_no_byte_in_the_servers_tables(ledger: Ledger, postgres: 
     with pytest.raises(StoreError, match="append-only"), ledger.writing() as db:
         db.execute("DELETE FROM changes")
     memory.index.close()
+
+
+def test_one_at_a_time_is_alone_and_is_told_when_it_is_no_longer(url: str, postgres: str) -> None:
+    one, two = Ledger(url), Ledger(url)
+    with one.alone(wait=0.0) as first:
+        assert first is not None
+        assert first()
+        with two.alone(wait=0.05) as second:
+            assert second is None
+        two.begin_run(RUN)
+        end_sessions(postgres)
+        with pytest.raises(StoreError, match="try again"):
+            two.count()
+        with two.alone(wait=1.0) as second:
+            assert second is not None
+            with pytest.raises(StoreError, match="try again"):
+                first()
+            assert not first()
+    with one.alone(wait=0.0) as first:
+        assert first is not None
+    one.close()
+    two.close()
