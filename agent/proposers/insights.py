@@ -36,8 +36,9 @@ class Insights:
     1. Experience selector: for each type of task, failures beside the solved run that is closest
     to each in goal. 2. Insight generator: one call a pair; scale `task` (scope: environment and
     type of task) or `general` (no scope at all). 3. Insight selector: the lens `scales`
-    (`memory/scales.py`). What differs from the paper: insights are added and merged by memory's
-    own admission where it lets the model add, edit and remove; general ones hold everywhere, so
+    (`memory/scales.py`). What differs from the paper: two scales where
+    it has three (general, environment, sub-task); insights are added and merged by memory's own
+    admission where it lets the model add, edit and remove; general ones hold everywhere, so
     that they survive a change of domain, and a run on another domain never sees those of a task.
     """
 
