@@ -130,7 +130,7 @@ def _write(home: Path, squeeze: Callable[[], None], release: Callable[[], None])
         reopened = str(error)
     release()
     memory = opened(home)
-    after = all([add() for _ in range(5)])
+    after = sum(add() for _ in range(5)) == 5
     memory.sync()
     standing = memory.ledger.lessons(limit=-1)
     unfound = [
