@@ -10,8 +10,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.faults import damage, disk
 from bench.faults.killer import Home, Row
 from bench.faults.liars import KINDS
+from bench.faults.page import Broken, page
 
 ROUNDS = 20
 """Rounds on one memory."""
@@ -37,12 +39,36 @@ def kills(log: Path, *, times: int, seed: int, kind: str = "honest") -> list[Row
 
 
 def read(log: Path) -> list[Row]:
-    """The rounds in a log, packed or not."""
+    """The rounds in a log, packed or not; a last line that was torn is played again."""
     if not log.exists():
         return []
     packed = log.suffix == ".gz"
     text = gzip.decompress(log.read_bytes()).decode() if packed else log.read_text("utf-8")
-    return [Row.model_validate_json(line) for line in text.splitlines()]
+    lines = text.split("\n")[:-1]
+    if not packed and not text.endswith("\n"):
+        log.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return [Row.model_validate_json(line) for line in lines]
+
+
+def damages(*, times: int, seed: int) -> Broken:
+    """Breaks files of the ledger and of the index, so often each."""
+    rng, rows = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as folder:
+        home, scratch = Path(folder) / "home", Path(folder) / "scratch"
+        damage.fill(home)
+        index = [p.relative_to(home) for p in sorted((home / "index").rglob("*")) if p.is_file()]
+        for files in ([Path("ledger.db")], index):
+            rows += damage.sweep(home, scratch, files=files, times=times, rng=rng)
+    return rows
+
+
+def disks() -> dict[str, disk.Crowded | None]:
+    """What a writer met on a full disk, by how it was made full."""
+    with tempfile.TemporaryDirectory() as folder, disk.small_disk() as small:
+        return {
+            "a file may not grow": disk.apart(disk.limited, Path(folder)),
+            "no byte is left": disk.apart(disk.filled, small) if small else None,
+        }
 
 
 def _show(rows: list[Row], times: int) -> None:
@@ -54,17 +80,27 @@ def _show(rows: list[Row], times: int) -> None:
 
 
 def main() -> None:
+    """Plays what is not yet in the log; writes the page where one is asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench.faults", description=__doc__)
     parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--damages", type=int, default=500, help="of the ledger, and of the index")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--liar", choices=list(KINDS), default="honest")
     parser.add_argument("--log", type=Path, default=Path("build/faults.jsonl"))
+    parser.add_argument("--page", type=Path, help="write it here, and the log packed beside it")
     asked = parser.parse_args()
     asked.log.parent.mkdir(parents=True, exist_ok=True)
     rows = kills(asked.log, times=asked.kills, seed=asked.seed, kind=asked.liar)
     for row in rows:
         for fault in row.faults:
-            print(row.round, row.mode, row.aim, row.points, fault)
+            print(f"round {row.round} ({', '.join(row.points)}): {fault}")
+    if asked.page is None:
+        return
+    packed = asked.page.with_name(f"{asked.page.stem}.jsonl.gz")
+    packed.write_bytes(gzip.compress(asked.log.read_bytes(), mtime=0))
+    broken = damages(times=asked.damages, seed=asked.seed)
+    command = f"python -m bench.faults --kills {asked.kills} --page {asked.page}"
+    asked.page.write_text(page(rows, broken, disks(), log=packed.name, command=command), "utf-8")
 
 
 if __name__ == "__main__":
