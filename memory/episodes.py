@@ -22,7 +22,7 @@ from memory.ledger import Ledger
 from memory.query import Query
 from memory.ranking import Candidate
 from memory.text import estimate_tokens
-from memory.types import Change, Recalled, Source, StepRecord, Trajectory
+from memory.types import REPLAY, Change, Recalled, Source, StepRecord, Trajectory
 
 logger = logging.getLogger(__name__)
 FIRST, SEEN = 400, 60
@@ -239,8 +239,9 @@ def withdrawn(ledger: Ledger, run: str) -> bool:
 
 
 def recallable(trajectory: Trajectory) -> bool:
-    """Whether it may be recalled: a solved train run of an environment, not a conversation."""
+    """Whether it may be recalled: a solved train run, no conversation and no replay."""
     solved = trajectory.score is not None and trajectory.score.passed and not trajectory.error
+    solved = solved and trajectory.arm != REPLAY
     return (
         trajectory.split == "train" and solved and not trajectory.thread and bool(trajectory.steps)
     )

@@ -20,7 +20,7 @@ from memory.purge import purge_source
 from memory.ranking import Ranking
 from memory.recall import Memory, Query, render
 from memory.text import estimate_tokens
-from memory.types import Exposure, Lesson, Recalled, Trajectory
+from memory.types import REPLAY, Exposure, Lesson, Recalled, Trajectory
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:chromadb.*")
 WORD = "xylophonically"
@@ -99,6 +99,7 @@ def test_none_is_recalled_unless_asked_for(memory: Memory) -> None:
         {"score": Score(value=0.5, passed=False)},
         {"error": "it broke"},
         {"thread": "a conversation"},
+        {"arm": REPLAY},
         {"steps": ()},
         {"env": "another"},
         {"goal": "pay the tax", "first_observation": "An office."},
