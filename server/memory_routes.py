@@ -151,7 +151,7 @@ async def forget(body: Forget, memory: Mem) -> Forgotten:
     """
     plan = await off(plan_forget, memory.ledger, clean(body.source))
     changes: tuple[Change, ...] = ()
-    if body.apply and plan.items:
+    if body.apply:
         changes = await off(apply_forget, memory.ledger, plan, actor="user")
         await off(memory.sync)
     return Forgotten(applied=body.apply, plan=plan, changes=changes)
