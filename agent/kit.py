@@ -14,6 +14,7 @@ from agent.player import Player
 from agent.settings import Settings
 from agent.state import Attempt
 from envs.types import Frozen, Task
+from memory.ranking import Ranking
 from memory.recall import Memory, Query
 from memory.types import Lesson, Recalled, Usage, Verdict
 from memory.withholding import Occasion, decide
@@ -70,10 +71,21 @@ class Notebook:
 
     def __init__(self, memory: Memory) -> None:
         def recall(
-            query: Query, *, budget_tokens: int, floor: float, most: int, guard: bool
+            query: Query,
+            *,
+            budget_tokens: int,
+            floor: float,
+            most: int,
+            guard: bool,
+            ranking: Ranking,
         ) -> tuple[Recalled, ...]:
             return memory.recall(
-                query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard
+                query,
+                budget_tokens=budget_tokens,
+                floor=floor,
+                most=most,
+                guard=guard,
+                ranking=ranking,
             )
 
         def shown(found: Sequence[Recalled], at: Occasion) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from agent.budget import exceeded
 from agent.crossing import off
+from agent.inventory import carried
 from agent.kit import Event, Kit
+from agent.recalling import ranking_of, recall_budget
 from agent.state import (
     State,
     action_of,
@@ -15,7 +17,6 @@ from agent.state import (
     steps_of,
     verdicts_of,
 )
-from agent.transcript import EMBEDDED
 from envs.types import Action
 from memory.measuring import Setting
 from memory.recall import Query
@@ -24,8 +25,6 @@ from memory.withholding import Occasion
 
 RECENT = 3
 """Steps that recall looks back on."""
-SMALL, LARGE = 96, 256
-"""Default budgets of recall in tokens, for the embedded model and for others."""
 
 
 async def recall(state: State, kit: Kit) -> State:
@@ -42,6 +41,7 @@ async def recall(state: State, kit: Kit) -> State:
         floor=bounds.floor,
         most=bounds.most,
         guard=kit.guard,
+        ranking=ranking_of(bounds),
     )
     known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
     new = [item for item in found if item.lesson not in known]
@@ -76,19 +76,15 @@ def _came_up(run: str, step: int, told: list[Recalled], kept: list[Recalled]) ->
     return Event(kind="recalled", run=run, step=step, text=text, data=ids)
 
 
-def recall_budget(chosen: int | None, model: str) -> int:
-    """Tokens of recalled text: small models are slowed and confused by more."""
-    if chosen is not None:
-        return chosen
-    return SMALL if EMBEDDED in model else LARGE
-
-
 def _query(state: State, kit: Kit) -> Query:
-    task = kit.task
+    task, steps = kit.task, steps_of(state)
     return Query(
         goal=task.goal,
         observation=seen_of(state).observation,
-        recent=tuple(step.action for step in steps_of(state)[-RECENT:]),
+        first=state.get("first", ""),
+        recent=tuple(step.action for step in steps[-RECENT:]),
+        inventory="" if kit.player.tools else carried(steps),
+        run=kit.run,
         env=task.env.partition(":")[0],
         task_type=task.tags[0] if task.tags else "",
         user=kit.user,

@@ -31,6 +31,8 @@ from memory.types import Effect, Exposure, Measured
 
 ENDED = ("done", "failed")
 """States of a run that will not change any more."""
+NONE = Effect()
+"""Nothing is known."""
 
 
 class Setting(Frozen):
@@ -85,9 +87,7 @@ class Effects:
         """The effects of all lessons that ever came up, by id; without `needed`."""
         with self._lock:
             self._catch_up()
-            for lesson in self._rows.keys() - self._told.keys():
-                self._told[lesson] = self._effect(current(self._of(lesson)))
-            return dict(self._told)
+            return {lesson: self._whole(lesson) for lesson in self._rows}
 
     def unit(self, members: Sequence[str], *, setting: Setting | None = None) -> Effect:
         """What showing a unit of near-duplicates does, over the episodes that tossed it as one."""
@@ -110,7 +110,9 @@ class Effects:
 
         Before it came up anywhere: 0, and the spread that effects are taken to have.
         """
-        return {id_: believed(together(self.of(id_))) for id_ in ids}
+        with self._lock:
+            self._catch_up()
+            return {id_: believed(together(self._whole(id_))) for id_ in ids}
 
     def expected(self) -> Mapping[str, float]:
         """Forecast of success for each finished train episode, from those before it."""
@@ -133,8 +135,17 @@ class Effects:
             one = parse(Exposure, body).model_copy(update=update)
             self._rows.setdefault(one.lesson, {})[seq] = one
             self._last = max(self._last, seq)
-            (self._going.discard if status in ENDED else self._going.add)(one.episode)
-            self._told.pop(one.lesson, None)
+            if status in ENDED:
+                self._going.discard(one.episode)
+                self._told.pop(one.lesson, None)
+            else:
+                self._going.add(one.episode)
+
+    def _whole(self, lesson: str) -> Effect:
+        """The effect of a lesson, computed once after each of its runs."""
+        if lesson not in self._told and lesson in self._rows:
+            self._told[lesson] = self._effect(current(self._of(lesson)))
+        return self._told.get(lesson, NONE)
 
     def _of(self, lesson: str) -> list[Exposure]:
         rows = self._rows.get(lesson, {})

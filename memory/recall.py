@@ -31,8 +31,8 @@ from memory.ledger import Ledger
 from memory.measuring import Effects
 from memory.prune import PrunePlan, PruneRule, retirement
 from memory.prune import plan as plan_prune
-from memory.query import Query, beside, searched
-from memory.ranking import Candidate, Diverse, Ranking, Worth, nothing_known, swayed
+from memory.query import Query, beside, searched, shelf_of
+from memory.ranking import Candidate, Diverse, Ranking, Worth, swayed
 from memory.shelving import Shelving
 from memory.text import (
     MARK_CLOSE,
@@ -84,7 +84,7 @@ class Memory:
         """Solved runs; None: they are not recalled."""
         self.effects = Effects(ledger)
         """What lessons were measured to do."""
-        self.worth: Worth = nothing_known
+        self.worth: Worth = self.effects.worth
         """What showing lessons is believed to do; a prior of their rank."""
         self._clock = clock
         self._shelving = Shelving(ledger, index)
@@ -161,6 +161,10 @@ class Memory:
         first = {lesson.id for lesson in worded}
         order = sorted(known, key=lambda id_: (id_ not in first, -similar[id_]))
         return [(known[id_], similar[id_]) for id_ in order[:most]]
+
+    def near(self, lesson: Lesson, *, most: int) -> list[tuple[str, float]]:
+        """Ids of lessons on the same shelf, by how close their situations are to this one's."""
+        return self._shelving.near(searched(lesson), most=most, shelves=[shelf_of(lesson)])
 
     def standing(self) -> dict[str, Lesson]:
         """All lessons as they stand, by id, retired ones included; without their effects."""

@@ -12,7 +12,7 @@ from envs.types import Frozen, Split
 from memory.effects import Allotted, allot
 from memory.families import ALIKE, units
 from memory.measuring import Setting
-from memory.recall import Memory, searched
+from memory.recall import Memory
 from memory.types import SHOWABLE, Exposure, Lesson, Recalled
 
 KINDRED = 16
@@ -99,11 +99,12 @@ def _tossed(memory: Memory, found: Sequence[Recalled], at: Occasion) -> list[All
     """Tosses, and what is settled without one: forced, pinned, of this very task, no training."""
     families: dict[str, tuple[str, ...]] = {}
     settled: list[Allotted] = []
+    standing = memory.standing() if found and at.tosses else {}
     for item in found:
-        lesson = memory.ledger.lesson(item.lesson)
-        free = at.tosses and at.split == "train" and not item.same_task and not lesson.pinned
-        if free and item.lesson not in at.forced:
-            families[item.lesson] = unit_of(memory, lesson)
+        lesson = standing.get(item.lesson)  # None: a whole episode
+        free = at.tosses and at.split == "train" and not item.same_task
+        if free and item.lesson not in at.forced and not (lesson and lesson.pinned):
+            families[item.lesson] = unit_of(memory, lesson) if lesson else (item.lesson,)
         else:
             shown = at.forced.get(item.lesson, True)
             settled.append(Allotted(lesson=item.lesson, shown=shown, probability=float(shown)))
@@ -116,9 +117,10 @@ def _tossed(memory: Memory, found: Sequence[Recalled], at: Occasion) -> list[All
 
 
 def _alike(memory: Memory, lesson: Lesson) -> list[Lesson]:
-    found = memory.index.search(searched(lesson), most=KINDRED)
+    found = memory.near(lesson, most=KINDRED)
     close = [id_ for id_, similarity in found if similarity >= ALIKE and id_ != lesson.id]
-    others = [memory.ledger.lesson(id_) for id_ in close]
+    standing = memory.standing() if close else {}
+    others = [standing[id_] for id_ in close if id_ in standing]
     others = [one for one in others if one.status in SHOWABLE and one.scope == lesson.scope]
     if not others:
         return []

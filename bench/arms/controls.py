@@ -22,9 +22,12 @@ from envs.types import Task
 from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.query import Query, applies, wrote
+from memory.ranking import Ranking
 from memory.recall import Memory, render
 from memory.text import estimate_tokens
 from memory.types import Lesson, Recalled, Usage
+
+PLAIN = Ranking()
 
 
 class Journeyman(Arm):
@@ -152,11 +155,23 @@ class _Drawn(Memory):
         self._rng = rng
 
     def recall(
-        self, query: Query, *, budget_tokens: int, floor: float, most: int, guard: bool
+        self,
+        query: Query,
+        *,
+        budget_tokens: int,
+        floor: float,
+        most: int,
+        guard: bool,
+        ranking: Ranking = PLAIN,
     ) -> tuple[Recalled, ...]:
         """As many as would have been found, any of those that may be shown for this task."""
         found = super().recall(
-            query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard
+            query,
+            budget_tokens=budget_tokens,
+            floor=floor,
+            most=most,
+            guard=guard,
+            ranking=ranking,
         )
         pool = _showable(self, query)
         self._rng.shuffle(pool)
@@ -170,11 +185,23 @@ class _Shuffled(Memory):
         super().__init__(inner.ledger, inner.index)
 
     def recall(
-        self, query: Query, *, budget_tokens: int, floor: float, most: int, guard: bool
+        self,
+        query: Query,
+        *,
+        budget_tokens: int,
+        floor: float,
+        most: int,
+        guard: bool,
+        ranking: Ranking = PLAIN,
     ) -> tuple[Recalled, ...]:
         """The next lesson in the ring of those that may be shown for this task."""
         found = super().recall(
-            query, budget_tokens=budget_tokens, floor=floor, most=most, guard=guard
+            query,
+            budget_tokens=budget_tokens,
+            floor=floor,
+            most=most,
+            guard=guard,
+            ranking=ranking,
         )
         ring = _showable(self, query)
         place = {lesson.id: number for number, lesson in enumerate(ring)}
