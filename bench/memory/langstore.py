@@ -18,6 +18,8 @@ from typing import Any
 from bench.memory.contender import SPACE, Served
 
 NAMES = ("memories", SPACE)
+FIELDS = ("text", "content")
+"""What is embedded: an entry's text, or what LangMem's manager wrote."""
 LEARNED = ("learned", SPACE)
 """Apart, as LangMem's manager wants every entry in the form that it writes."""
 
@@ -50,7 +52,8 @@ class LangGraphSqlite:
         return {
             "dims": self._served.dimensions,
             "embed": lambda texts: self._served.embed(texts).tolist(),
-            "fields": ["text", "content"],
+            "fields": list(FIELDS),
+            "text_fields": list(FIELDS),  # the name that `SqliteStore` reads
         }
 
     def fill(self, entries: Sequence[dict[str, str]]) -> None:
