@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from envs.types import Frozen
 from memory import rows
 from memory.index import VectorIndex
 from memory.recall import Memory, searched
@@ -187,6 +188,11 @@ def stale(memory: Memory) -> list[str]:
 
 def _everything(index: VectorIndex, size: int) -> set[str]:
     return {id_ for id_, _ in index.search("anything", most=size + 50)}
+
+
+def digest(data: Frozen) -> str:
+    """By which a stored row is known to be the one that was acknowledged."""
+    return _digest(rows.dump(data))
 
 
 def _digest(body: str) -> str:

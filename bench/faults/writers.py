@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.faults.audit import digest
 from bench.faults.liars import opened
 from envs.errors import JourneymanError, Refused, UnknownName, boundary
 from envs.types import Frozen
-from memory import rows
 from memory.clock import new_id
 from memory.forget import apply_forget, plan_forget
 from memory.purge import purge_lessons
@@ -89,11 +89,6 @@ def write(plan: Plan) -> None:
             _Writer(plan, journal).work()
     except JourneymanError as error:
         journal.note(f"! {type(error).__name__}: {error}")
-
-
-def digest(data: Frozen) -> str:
-    """By which a stored row is known to be the one that was acknowledged."""
-    return f"{zlib.crc32(rows.dump(data).encode()):08x}"
 
 
 class _Writer:
