@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -22,6 +23,8 @@ import numpy as np
 
 SPACE = "household"
 """The one name space (user, environment) that everything is filed under."""
+REMEMBERED = 1024
+"""Texts whose vectors Journeyman's embedder keeps, so that a goal is embedded once a run."""
 STORES = {
     "journeyman": "bench.memory.ours:Ours",
     "journeyman-ledger": "bench.memory.ours:OursLedger",
@@ -75,11 +78,12 @@ class Served:
         self.waited = 0.0
         """Seconds spent waiting for the parent's vectors."""
         self.texts = 0
-        """Texts it was asked for."""
+        """Texts that had to be embedded: those not among the latest `REMEMBERED`."""
+        self._latest: OrderedDict[str, None] = OrderedDict()
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 of shape (len(texts), dimensions)."""
-        self.texts += len(texts)
+        self._count(texts)
         rows = [self._known.get(text) for text in texts]
         absent = [text for text, row in zip(texts, rows, strict=True) if row is None]
         fresh = self._fetch(list(dict.fromkeys(absent)))
@@ -88,6 +92,14 @@ class Served:
             for text, row in zip(texts, rows, strict=True)
         ]
         return np.stack(made) if made else np.zeros((0, self.dimensions), np.float32)
+
+    def _count(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.texts += text not in self._latest
+            self._latest[text] = None
+            self._latest.move_to_end(text)
+        while len(self._latest) > REMEMBERED:
+            self._latest.popitem(last=False)
 
     def _fetch(self, texts: list[str]) -> dict[str, np.ndarray]:
         if not texts:
