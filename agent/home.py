@@ -22,7 +22,9 @@ from agent.solver import Greedy
 from agent.transcript import EMBEDDED
 from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
 from agent.worlds import open_env
+from envs.errors import UserError
 from envs.types import Env
+from memory import postgres, served
 from memory.embed import MiniLM
 from memory.index import Index
 from memory.ledger import Ledger
@@ -134,10 +136,33 @@ class Home:
 
 
 def open_memory(settings: Settings) -> Memory:
-    """Ledger and index under the home folder. Raises `StoreError` where they can't be used."""
-    ledger = Ledger(settings.home / "ledger.db")
-    index = Index(settings.home / "index", MiniLM())
+    """Ledger and index, under the home folder or where `settings.store` has them.
+
+    Raises `StoreError` where they can't be used, and `UserError` for an address that is none.
+    """
+    ledger = Ledger(ledger_place(settings))
+    try:
+        shared = served.is_server(settings.store.index)
+        index = (
+            served.ServedIndex(settings.store.index, MiniLM(), ledger=ledger)
+            if shared
+            else Index(settings.home / "index", MiniLM())
+        )
+    except UserError:
+        ledger.close()
+        raise
     return Memory(ledger, index)
+
+
+def ledger_place(settings: Settings) -> Path | str:
+    """The ledger's file, or the address of its server. Raises `UserError` for neither."""
+    place = settings.store.ledger
+    if place and not postgres.is_server(place):
+        raise UserError(
+            "store.ledger is no address of PostgreSQL",
+            repair="write postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
+        )
+    return place or settings.home / "ledger.db"
 
 
 @asynccontextmanager

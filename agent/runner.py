@@ -22,6 +22,7 @@ from agent.reflector import quoted
 from agent.settings import Settings
 from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
+from agent.worker import worker
 from envs.errors import EnvError, JourneymanError, boundary
 from envs.types import Env, Frozen, Score, Task
 from memory.life import Bounds, live
@@ -62,6 +63,8 @@ class Spec(Frozen):
     """Hash of the configuration it was begun with."""
     started: float = 0.0
     """When the process that runs it was started (seconds since the epoch)."""
+    worker: str = ""
+    """Folder that it runs from, where several share a ledger (see `agent/worker.py`)."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,11 @@ async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajecto
     """One run from its beginning. A run that breaks is recorded as failed, never raised."""
     run_id = run_id or new_id()
     spec = spec.model_copy(
-        update={"config": crew.settings.hash(), "started": psutil.Process().create_time()}
+        update={
+            "config": crew.settings.hash(),
+            "started": psutil.Process().create_time(),
+            "worker": await off(worker, crew.settings),
+        }
     )
     began = now()
     await off(crew.memory.ledger.begin_run, _row(run_id, spec, began))
@@ -125,9 +132,13 @@ async def resume(crew: Crew, env: Env, run_id: str) -> Trajectory:
         await stage.close()
 
 
-def interrupted(runs: Sequence[Run]) -> list[Run]:
-    """Runs that are said to be going on, by processes that are gone."""
-    return [run for run in runs if run.status == "running" and not _alive(run)]
+def interrupted(runs: Sequence[Run], *, here: str = "") -> list[Run]:
+    """Runs that are said to be going on, by processes of this worker (`here`) that are gone."""
+    return [
+        run
+        for run in runs
+        if run.status == "running" and run.spec.get("worker", "") == here and not _alive(run)
+    ]
 
 
 def _alive(run: Run) -> bool:

@@ -149,6 +149,15 @@ class BudgetSettings(Frozen):
     """US dollars."""
 
 
+class StoreSettings(Frozen):
+    """Where memory is kept; both empty: in files of the home folder."""
+
+    ledger: str = Field(default="", repr=False)
+    """`postgresql://USER:PASSWORD@HOST:PORT/DATABASE`: a ledger that several machines share."""
+    index: str = Field(default="", repr=False)
+    """`http://HOST:PORT` of a Chroma server, for an index that several machines share."""
+
+
 class ServerSettings(Frozen):
     """The REST server."""
 
@@ -187,6 +196,8 @@ class Settings(BaseSettings):
     """Published ways of learning, chosen by name."""
     budget: BudgetSettings = BudgetSettings()
     """What a run may consume."""
+    store: StoreSettings = StoreSettings()
+    """Where memory is kept."""
     server: ServerSettings = ServerSettings()
     """The REST server."""
     judge: bool = False

@@ -1,4 +1,4 @@
-"""The ledger: one SQLite file that holds all that is durable. Everything else is derived from it.
+"""The ledger: all that is durable, in a SQLite file or on a server. The rest is derived from it.
 
 Trajectories and changes are only ever added. Lessons stand beside them as they are now, written
 in the same transaction as the change that altered them.
@@ -26,10 +26,10 @@ ALL = (1 << 62) - 1
 
 
 class Ledger:
-    """One file, safe to use from several threads and several processes.
+    """The file at `place`, or the PostgreSQL server of that address; for threads and processes.
 
-    Every method raises `StoreError` where the file can't be read or written. A call that has
-    returned is on the disk.
+    Every method raises `StoreError` where it can't be read or written. A call that has returned
+    is on the disk.
     """
 
     def __init__(self, place: Path | str, *, clock: Callable[[], float] = time.time) -> None:
@@ -49,6 +49,11 @@ class Ledger:
         if not isinstance(self._store, File):
             raise Refused(f"ledger {self.name} is no file", repair="use one of a home folder")
         return self._store.path
+
+    @property
+    def served(self) -> bool:
+        """Whether it is on a server."""
+        return not isinstance(self._store, File)
 
     def close(self) -> None:
         """Closes it; may be called twice."""
@@ -155,13 +160,8 @@ class Ledger:
 
         Those stored after `seq` number `after` that have an outcome; a crash was not won.
         """
-        fields = {"seq > ?": after, "env": env, "split": "train"}
-        where, values = rows.where(fields)
-        query = (
-            "SELECT seq, id, env, task_type, task_key, split, outcome FROM trajectories "  # noqa: S608
-            f"JOIN outcomes ON outcomes.episode = id {where} AND outcome IS NOT NULL ORDER BY seq"
-        )
-        return [(*row[:6], bool(row[6])) for row in self.ask(query, *values)]
+        with self.reading() as db:
+            return rows.outcomes(db, after=after, env=env)
 
     # changes and lessons
 
@@ -246,11 +246,11 @@ class Ledger:
         fields = {"status": status, "kind": kind, "env": env, "task_type": task_type}
         if contains:
             fields["instr(words, ?) > 0"] = contains.casefold()
-        with self.reading():
+        with self.reading() as db:
             found = self._page("lessons", fields, limit=limit, offset=offset)
             lessons = [rows.parse(Lesson, body) for body in found]
             one = lessons[0].id if len(lessons) == 1 else None
-            effects = self._effects(one) if lessons else {}
+            effects = rows.effects(db, one) if lessons else {}
         return [
             lesson.model_copy(update={"effect": effects[lesson.id]})
             if lesson.id in effects
@@ -326,24 +326,13 @@ class Ledger:
 
         What they say is measured in `memory/measuring.py`, from the tosses alone.
         """
-        return self._effects(lesson_id).get(lesson_id, Effect())
+        with self.reading() as db:
+            return rows.effects(db, lesson_id).get(lesson_id, Effect())
 
     def last_used(self) -> dict[str, str]:
         """For every lesson the ISO time at which it was last shown, or else added."""
         with self.reading() as db:
             return rows.last_used(db)
-
-    def _effects(self, lesson_id: str | None) -> dict[str, Effect]:
-        where, values = rows.where({"lesson": lesson_id})
-        query = (
-            "SELECT lesson, shown, count(*), sum(outcome) FROM exposures JOIN outcomes "  # noqa: S608
-            f"ON outcomes.episode = exposures.episode {where} "
-            "AND outcome IS NOT NULL AND same_task = 0 GROUP BY lesson, shown"
-        )
-        arms: dict[str, dict[int, tuple[int, int]]] = {}
-        for lesson, shown, episodes, won in self.ask(query, *values):
-            arms.setdefault(lesson, {})[shown] = (episodes, won)
-        return {lesson: rows.effect_of(found) for lesson, found in arms.items()}
 
     # the connection
 

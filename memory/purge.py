@@ -52,6 +52,8 @@ class Purged(Frozen):
     """Runs that still hold what was learned from them."""
     files_left: tuple[str, ...] = ()
     """Files of the home folder that still hold a text of a lesson."""
+    server: str = ""
+    """Server of the ledger, whose log, replicas and backups hold it until they are replaced."""
     open_elsewhere: int = 0
     """Other processes that still have files open from before: end them, then purge again."""
 
@@ -152,6 +154,7 @@ def _purge(
         exports=exports,
         runs_left=holding,
         files_left=_holding(home, texts) if home is not None else (),
+        server=memory.ledger.name if memory.ledger.served else "",
         open_elsewhere=held,
     )
 

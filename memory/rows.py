@@ -337,6 +337,32 @@ def finish_run(db: Connection, trajectory: Trajectory, *, seconds: float) -> Non
     put_run(db, fresh)
 
 
+def outcomes(
+    db: Connection, *, after: int, env: str | None
+) -> list[tuple[int, str, str, str, str, str, bool]]:
+    """See `Ledger.outcomes`."""
+    tests, values = where({"seq > ?": after, "env": env, "split": "train"})
+    query = (
+        "SELECT seq, id, env, task_type, task_key, split, outcome FROM trajectories "  # noqa: S608
+        f"JOIN outcomes ON outcomes.episode = id {tests} AND outcome IS NOT NULL ORDER BY seq"
+    )
+    return [(*row[:6], bool(row[6])) for row in db.execute(query, values).fetchall()]
+
+
+def effects(db: Connection, lesson_id: str | None) -> dict[str, Effect]:
+    """What is counted of one lesson or of all, over episodes of other tasks than their own."""
+    tests, values = where({"lesson": lesson_id})
+    query = (
+        "SELECT lesson, shown, count(*), sum(outcome) FROM exposures JOIN outcomes "  # noqa: S608
+        f"ON outcomes.episode = exposures.episode {tests} "
+        "AND outcome IS NOT NULL AND same_task = 0 GROUP BY lesson, shown"
+    )
+    arms: dict[str, dict[int, tuple[int, int]]] = {}
+    for lesson, shown, episodes, won in db.execute(query, values).fetchall():
+        arms.setdefault(lesson, {})[shown] = (episodes, won)
+    return {lesson: effect_of(found) for lesson, found in arms.items()}
+
+
 def effect_of(arms: Mapping[int, tuple[int, int]]) -> Effect:
     """Episodes and successes of both arms (1: shown, 0: withheld), counted; nothing is claimed."""
     (shown, won_shown), (withheld, won_withheld) = arms.get(1, (0, 0)), arms.get(0, (0, 0))

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import httpx
 import numpy as np
 
 from envs.errors import StoreError, UserError, one_line
@@ -160,7 +161,6 @@ class ServedIndex(Index):
     @contextmanager
     def _mended(self) -> Iterator[None]:
         """Chroma's errors as `Damaged`; those of the way to it as `StoreError`."""
-        import httpx
         from chromadb.errors import ChromaError
 
         try:
@@ -281,9 +281,7 @@ def is_server(place: str) -> bool:
         return False
     parts = urlsplit(place)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UserError(
-            f"store.index = {_shown(place)!r} is no address", repair="write http://HOST:PORT"
-        )
+        raise UserError("store.index is no address of a server", repair="write http://HOST:PORT")
     return True
 
 

@@ -38,14 +38,15 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "xllamacpp": ("agent/models/llama.py",),
     "huggingface_hub": ("agent/models/pull.py",),
     "httpx2": ("agent/models/pull.py",),
-    "chromadb": ("memory/index.py",),
+    "chromadb": ("memory/index.py", "memory/served.py"),
+    "psycopg": ("memory/postgres.py", "bench/servers.py"),
     "sentence_transformers": ("memory/embed.py",),
     "torch": ("memory/embed.py",),
     "pydantic_monty": ("skills/sandbox.py",),
     "textworld": ("envs/textgames.py", "envs/fastpath.py"),
     "alfworld": ("envs/textgames.py", "envs/fastpath.py"),
     "fast_downward": ("envs/textgames.py", "envs/fastpath.py"),
-    "sqlite3": ("memory/ledger.py", "memory/schema.py", "memory/rows.py"),
+    "sqlite3": ("memory/schema.py",),
 }
 SERVER_VENDORS = ("fastapi", "starlette", "uvicorn", "typer", "rich")
 

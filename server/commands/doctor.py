@@ -15,9 +15,12 @@ from agent.home import open_memory
 from agent.models.resolve import describe
 from agent.runner import interrupted
 from agent.settings import Settings, load
+from agent.worker import worker
 from agent.worlds import alfworld_data
 from envs.errors import JourneymanError
 from envs.types import Frozen
+from memory.recall import Memory
+from memory.served import ServedIndex
 from server.commands.memory import Json
 from server.console import say_json, table
 
@@ -120,11 +123,14 @@ def _store(settings: Settings) -> list[Found]:
     except JourneymanError as error:
         return [Found(what="ledger", state=error.message, ok=False, repair=error.repair)]
     counts = memory.ledger.count()
-    broken = interrupted(memory.ledger.runs(status="running", limit=1000))
-    memory.ledger.close()
+    running = memory.ledger.runs(status="running", limit=1000)
+    broken = interrupted(running, here=worker(settings))
+    index = _index(memory, settings)
+    memory.close()
     told = ", ".join(f"{value} {name}" for name, value in counts.items())
     return [
-        Found(what="ledger", state=f"{settings.home}: {told}", ok=True),
+        Found(what="ledger", state=f"{memory.ledger.name}: {told}", ok=True),
+        index,
         Found(
             what="runs",
             state=f"{len(broken)} interrupted",
@@ -132,6 +138,16 @@ def _store(settings: Settings) -> list[Found]:
             repair="journeyman run --resume" if broken else "",
         ),
     ]
+
+
+def _index(memory: Memory, settings: Settings) -> Found:
+    if not isinstance(memory.index, ServedIndex):
+        return Found(what="index", state=f"{settings.home / 'index'}: embedded Chroma", ok=True)
+    try:
+        state = f"{memory.index.url}: {memory.index.answers()} entries"
+    except JourneymanError as error:
+        return Found(what="index", state=error.message, ok=False, repair=error.repair)
+    return Found(what="index", state=state, ok=True)
 
 
 def _games(settings: Settings) -> Found:

@@ -343,6 +343,11 @@ def _say_done(changes: Sequence[Change], purged: Purged | None, *, applied: bool
     ):
         if names:
             out.print(f"  {what} {safe(', '.join(names))}")
+    if purged.server:
+        out.print(
+            f"  the log of {safe(purged.server)}, its replicas and its backups hold some of it "
+            "until they are replaced"
+        )
     if purged.open_elsewhere:
         out.print(
             f"  {purged.open_elsewhere} other processes have files open: end them, then again"

@@ -15,6 +15,7 @@ from agent.intervals import wilson
 from agent.runner import Spec, interrupted, resume
 from agent.runner import run as run_task
 from agent.settings import Settings, load
+from agent.worker import worker
 from envs.errors import UnknownName, UserError
 from envs.types import SPLITS, Env, Frozen, Split, Task
 from memory.types import Trajectory
@@ -76,7 +77,7 @@ class Wanted(Frozen):
 
 async def _run(settings: Settings, wanted: Wanted, *, again: bool, as_json: bool) -> None:
     async with home(settings) as place:
-        broken = interrupted(place.ledger.runs(status="running", limit=1000))
+        broken = interrupted(place.ledger.runs(status="running", limit=1000), here=worker(settings))
         if again:
             await _resume(place, [run.id for run in broken], as_json=as_json)
         elif broken:

@@ -268,5 +268,5 @@ def test_a_server_that_is_not_there_is_one_line(ledger: Ledger) -> None:
 def test_an_address_is_known_from_its_form() -> None:
     assert is_server("http://127.0.0.1:8000")
     assert not is_server("")
-    with pytest.raises(UserError, match="is no address; write http://HOST:PORT"):
+    with pytest.raises(UserError, match="is no address of a server; write http://HOST:PORT"):
         is_server("localhost:8000")
