@@ -8,7 +8,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test bench-small rivals bench-memory check fix clean lock compiler browser
+.PHONY: setup demo test bench-small rivals bench-memory check fix clean lock compiler browser postgres
 
 setup: $(READY)
 
@@ -30,6 +30,15 @@ browser: $(READY)
 	  else $(BIN)/playwright install chromium; fi; } \
 	  || echo "no browser could be installed: its tests are skipped"
 
+# The ledger is tested on a server of its own too; without PostgreSQL those tests are skipped, and say so.
+postgres:
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql*/bin/initdb 2>/dev/null | grep -q . || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "no PostgreSQL: installing it"; \
+	    apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; \
+	  else echo "no PostgreSQL (Debian: apt-get install postgresql, macOS: brew install postgresql): its tests are skipped"; fi; } \
+	  || echo "PostgreSQL could not be installed: its tests are skipped"
+
 # PyTorch: the CPU build where it can be had (200 MB), else the default index. pip, since it is there.
 $(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: Python 3.11 or newer is needed, this is $$($(PYTHON) --version); set PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -46,7 +55,7 @@ $(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
 demo: setup
 	$(BIN)/journeyman demo
 
-test: setup browser
+test: setup browser postgres
 	$(BIN)/pytest
 
 # Floors, thoughts, retries and memory with the embedded model, small; writes the report.
