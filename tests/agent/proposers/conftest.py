@@ -66,7 +66,13 @@ def opens(tmp_path: Path) -> Opens:
     ) -> AsyncIterator[Home]:
         place = folder or tmp_path
         memory = Memory(Ledger(place / "ledger.db"), ListIndex(HashEmbedder()))
-        chosen = {"drafts": "plain", "withhold": False, "floor": 0.3, "budget_tokens": 256}
+        chosen = {
+            "drafts": "plain",
+            "withhold": False,
+            "floor": 0.3,
+            "budget_tokens": 256,
+            "sway": 0,
+        }
         more["memory"] = {**chosen, **more.get("memory", {})}
         models: dict[str, Model] = {"model": PolicyModel(policy)}
         if writer is not None:

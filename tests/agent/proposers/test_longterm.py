@@ -59,7 +59,9 @@ async def play(folder: Path, env: str, agent: str, *, on: bool) -> str:
     world, policy = (Toy(), knows) if env == "toy" else (Annex(), follows)
     learning = {"agent": agent, "use": ["across"]} if on else {}
     settings = load(
-        home=str(folder), learning=learning, memory={"drafts": "plain", "withhold": False}
+        home=str(folder),
+        learning=learning,
+        memory={"drafts": "plain", "withhold": False, "sway": 0},
     )
     task = next(task for task in world.tasks("train") if task.tags[1] == THING)
     models = {"model": PolicyModel(policy)}
