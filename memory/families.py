@@ -16,6 +16,8 @@ FALSE_SHARE = 0.1
 """Largest expected share of false ones among the lessons that are moved."""
 ALIKE = 0.92
 """Cosine similarity from which two lessons count as near-duplicates."""
+SUMMED = 2.11
+"""The sum of 1 / (n log² n) over all n from 2, rounded up."""
 JOIN = "+"
 """Between the members' ids in the name of a unit."""
 
@@ -25,20 +27,38 @@ def ebh(
     *,
     alpha: float = FALSE_SHARE,
     size: int | None = None,
+    log_shares: Sequence[float] | np.ndarray | None = None,
 ) -> np.ndarray:
     """Which of the lessons to pick, by the logarithms of their e-values; bool, same shape.
 
     All lessons ever judged take part, those picked before with their last e-value. `size` is how
-    many there can be (the memory's capacity), at least as many as there are.
+    many there can be (the memory's capacity), at least as many as there are. Instead, `log_shares`
+    may say how the errors are shared out (their exponentials sum up to 1 at most, over all lessons
+    to come; fixed before a lesson is judged; see `share_out`): weighted e-BH, same paper.
     """
     found = np.asarray(log_evidence, dtype=float)
     size = max(size or 1, len(found))
-    order = np.argsort(-found, kind="stable")
-    enough = found[order] + np.log(np.arange(1, len(found) + 1)) >= np.log(size / alpha)
+    shares = -np.log(size) if log_shares is None else np.asarray(log_shares, dtype=float)
+    weighed = found + shares
+    order = np.argsort(-weighed, kind="stable")
+    enough = weighed[order] + np.log(np.arange(1, len(found) + 1)) >= -np.log(alpha)
     picked = np.zeros(len(found), bool)
     if enough.any():
         picked[order[: np.flatnonzero(enough)[-1] + 1]] = True
     return picked
+
+
+def share_out(places: Sequence[int] | np.ndarray, *, size: int) -> np.ndarray:
+    """Logarithms of the shares of lessons by their place, 0 for the first that was ever judged.
+
+    Half is shared alike by the first `size`; half falls off, as 1 / (n log² n), and never ends. So
+    in a small memory evidence is not asked to speak against thousands of lessons that are not
+    there, and in a large one it costs half.
+    """
+    at = np.asarray(places, dtype=float) + 2
+    falling = 0.5 / (SUMMED * at * np.log(at) ** 2)
+    alike_ = np.where(at - 2 < size, 0.5 / size, 0.0)
+    return np.log(falling + alike_)
 
 
 def alike(vectors: np.ndarray, *, least: float = ALIKE) -> tuple[int, ...]:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 
 from envs.errors import Refused, UnknownName
 from envs.types import Frozen
 from memory.clock import new_id
-from memory.families import FALSE_SHARE, JOIN, ebh, first_to_go
+from memory.families import FALSE_SHARE, JOIN, ebh, first_to_go, share_out
 from memory.ledger import Ledger
 from memory.measuring import believed, evidence, together
 from memory.recall import Memory
@@ -145,9 +146,15 @@ def _measured(
     if not units:
         return []
     names, found = list(units), list(units.values())
-    size = max(bounds.capacity, len(lessons))
-    helps = ebh([evidence(one, "helps") for one in found], alpha=bounds.share, size=size)
-    worthless = ebh([evidence(one, "worthless") for one in found], alpha=bounds.share, size=size)
+    came = memory.effects.places()
+    places = [max(came.get(id_, 0) for id_ in name.split(JOIN)) for name in names]
+    shares = share_out(places, size=bounds.capacity)
+
+    def picked(which: Literal["helps", "worthless"]) -> np.ndarray:
+        said = [evidence(one, which) for one in found]
+        return ebh(said, alpha=bounds.share, log_shares=shares)
+
+    helps, worthless = picked("helps"), picked("worthless")
     standing = {id_: believed(together(effect))[0] for id_, effect in effects.items()}
     moves: list[Change] = []
     for at in np.flatnonzero(worthless):

@@ -89,6 +89,13 @@ class Effects:
             self._catch_up()
             return {lesson: self._whole(lesson) for lesson in self._rows}
 
+    def places(self) -> dict[str, int]:
+        """In which order lessons came up for the first time, from 0; it never changes."""
+        with self._lock:
+            self._catch_up()
+            first = sorted((min(rows), lesson) for lesson, rows in self._rows.items())
+            return {lesson: place for place, (_, lesson) in enumerate(first)}
+
     def unit(self, members: Sequence[str], *, setting: Setting | None = None) -> Effect:
         """What showing a unit of near-duplicates does, over the episodes that tossed it as one."""
         name = JOIN.join(sorted(members))

@@ -49,8 +49,9 @@ def points(measured: Measured) -> str:
     if measured.estimate is None:
         return "unknown"
     low, high = 100 * measured.low, 100 * measured.high
+    best = 100 * max(-1.0, min(1.0, measured.estimate))  # weights may carry it beyond
     return (
-        f"{100 * measured.estimate:+.0f} points (95% interval {low:+.0f} to {high:+.0f}, "
+        f"{best:+.0f} points (95% interval {low:+.0f} to {high:+.0f}, "
         "however often one looks)"
     )
 

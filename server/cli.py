@@ -19,6 +19,7 @@ from server.commands import (
     envs,
     evals,
     history,
+    keeping,
     memory,
     models,
     reflecting,
@@ -43,6 +44,7 @@ run.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
 replaying.add_to(memory.app)
+keeping.add_to(memory.app)
 history.add_to(app)
 distill.add_to(app)
 demo.add_to(app)

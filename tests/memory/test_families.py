@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memory.families import alike, ebh, first_to_go, units
+from memory.families import SUMMED, alike, ebh, first_to_go, share_out, units
 
 
 def test_ebh_picks_by_the_rule_of_its_paper() -> None:
@@ -63,3 +63,31 @@ def test_a_cluster_is_one_unit_and_loses_one_member_at_a_time() -> None:
 @pytest.mark.parametrize("count", [1, 7])
 def test_overwhelming_evidence_is_picked_whatever_the_count(count: int) -> None:
     assert ebh([800.0] * count).all()
+
+
+def test_shares_sum_up_to_one_at_most_and_spare_small_memories() -> None:
+    for size in (1, 10, 2000):
+        shares = np.exp(share_out(np.arange(2_000_000), size=size))
+        assert 0.9 < shares.sum() + 0.5 / (SUMMED * np.log(2_000_000)) <= 1.0
+        assert (np.diff(shares) <= 0).all()
+    assert share_out([0], size=2000)[0] > np.log(0.2)
+    assert share_out([1999], size=2000)[0] >= np.log(0.5 / 2000)
+
+
+def test_weighted_ebh_is_ebh_where_shares_are_alike_and_goes_by_hand_else() -> None:
+    said = np.log([900.0, 30.0, 3.0, 900.0])
+    alike_ = np.full(4, -np.log(50))
+    assert (ebh(said, log_shares=alike_) == ebh(said, size=50)).all()
+    # shares 1/2, 1/4, 1/8, 1/8 at alpha 0.1: 450, 7.5, 0.375, 112.5; k = 2 needs 5, k = 3 needs 3.3
+    assert ebh(said, log_shares=np.log([0.5, 0.25, 0.125, 0.125])).tolist() == [1, 1, 0, 1]
+
+
+def test_weighted_ebh_keeps_false_picks_rare_when_looked_at_forever() -> None:
+    rng = np.random.default_rng(7)
+    false = 0
+    for _ in range(200):
+        steps = rng.choice([-np.log(2.0), np.log(1.5)], size=(60, 40))  # fair bets: mean 1
+        courses = np.cumsum(steps, axis=1)
+        shares = share_out(np.arange(60), size=2000)
+        false += any(ebh(now, log_shares=shares).any() for now in courses.T)
+    assert false <= 0.1 * 200

@@ -192,7 +192,7 @@ def test_where_there_is_no_room_the_least_promising_go(memory: Memory) -> None:
         put(memory, id_, status="probation", scope={"env": "toy"})
     put(memory, "typed", trust="user", status="active", scope={"env": "toy"})
     put(memory, "other", scope={"env": "web"})
-    for n in range(60):
+    for n in range(12):
         play(memory, f"r{n}", ("good", "bad"), lambda s: "good" in s and "bad" not in s)
     moves = judge(memory, Bounds(capacity=3))
     assert [move.target for move in moves] == ["bad"]
