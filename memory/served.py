@@ -140,8 +140,10 @@ class ServedIndex(Index):
 
     def close(self) -> None:
         """See `VectorIndex`."""
-        with self._lock, suppress(StoreError), self._mended():
-            self._drop()
+        with self._lock:
+            if self._client is not None:  # else nothing of Chroma was loaded, nor need be now
+                with suppress(StoreError), self._mended():
+                    self._drop()
 
     def answers(self) -> int:
         """How many entries it has. Raises `StoreError` where the server doesn't answer."""
