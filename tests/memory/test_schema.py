@@ -90,7 +90,7 @@ def test_flipped_bytes_in_the_ledger_are_one_line(tmp_path: Path) -> None:
     raw = bytearray(path.read_bytes())
     raw[4096:] = bytes(255 - byte for byte in raw[4096:])
     path.write_bytes(raw)
-    with pytest.raises(StoreError, match="malformed .*; restore a backup"):
+    with pytest.raises(StoreError, match=r"malformed .*; restore a backup"):
         Ledger(path)
 
 
