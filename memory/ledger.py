@@ -105,8 +105,9 @@ class Ledger:
         failed = bool(trajectory.error)
         with self.writing() as db:
             query = "SELECT body FROM changes WHERE run = ? ORDER BY seq"
-            if db.execute("SELECT 1 FROM trajectories WHERE id = ?", (trajectory.id,)).fetchone():
-                rows.finish_run(db, trajectory, seconds=self._clock())
+            stored = "SELECT body FROM trajectories WHERE id = ?"
+            if first := db.execute(stored, (trajectory.id,)).fetchone():
+                rows.finish_run(db, rows.parse(Trajectory, first[0]), seconds=self._clock())
                 found = db.execute(query, (trajectory.id,)).fetchall()
                 return tuple(rows.parse(Change, row[0]) for row in found)
             db.execute(

@@ -80,6 +80,8 @@ class CrashMachine(RuleBasedStateMachine):
 
     @rule(run=RUNS)
     def begin(self, run: str) -> None:
+        if self.runs.get(run, "running") != "running":
+            return  # what has ended is not begun again
         self.mine.ledger.begin_run(Run(id=run, env="e", task="t", goal="g", status="running"))
         self.runs[run] = "running"
 
@@ -245,3 +247,13 @@ CrashMachine.TestCase.settings = settings(
 test_memory_under_any_order_of_operations_and_crashes = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:chromadb.*"
 )(CrashMachine.TestCase)
+
+
+def test_a_run_that_is_stored_again_ends_as_it_was_stored_first(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger.db")
+    given = {"id": "r0", "env": "e", "task": "t", "task_key": "k", "split": "train", "goal": "g"}
+    ledger.add_trajectory(Trajectory.model_validate(given))
+    ledger.begin_run(Run(id="r0", env="e", task="t", goal="g", status="running"))
+    ledger.add_trajectory(Trajectory.model_validate({**given, "error": "taken for broken"}))
+    assert (ledger.run("r0").status, ledger.run("r0").error) == ("done", "")
+    ledger.close()
