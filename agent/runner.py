@@ -19,7 +19,7 @@ from agent.models.types import Message, Model
 from agent.nodes import restored
 from agent.player import Player, Stage
 from agent.reflector import quoted
-from agent.settings import Settings
+from agent.settings import Settings, StoreSettings
 from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from agent.worker import worker
@@ -198,7 +198,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         strategy=crew.strategy,
         verifier=crew.verifier,
         reflector=crew.reflector,
-        settings=crew.settings,
+        settings=crew.settings.model_copy(update={"store": StoreSettings()}),  # no way to scores
         memory=Notebook(crew.memory) if spec.recall else None,
         learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
         tosses=crew.settings.memory.withhold and not spec.thread and not spec.pair,

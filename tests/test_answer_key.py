@@ -82,7 +82,7 @@ class Thief:
             self.looked += 1
             if isinstance(value, KEYHOLDERS) or KEY in str(value) or value == WORTH:
                 self.loot.append(path)
-            if path.rpartition(".")[2] in FORBIDDEN:
+            if path.rpartition(".")[2] in FORBIDDEN and value != "":  # an address that was blanked
                 self.loot.append(path)
 
     def ask(self, **ways: Callable[[], object]) -> None:
@@ -201,7 +201,10 @@ def seeks(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None) -> 
 async def place(folder: Path, **changes: Any) -> AsyncIterator[tuple[Home, Crew, PolicyModel]]:
     memory = Memory(Ledger(folder / "ledger.db"), ListIndex(HashEmbedder()))
     model = PolicyModel(seeks)
-    settings = load(home=str(folder), memory={"drafts": "plain"}, solver={"retries": 1})
+    store = {"ledger": f"postgresql://user:{KEY}@host/scores"}
+    settings = load(
+        home=str(folder), memory={"drafts": "plain"}, solver={"retries": 1}, store=store
+    )
     async with home(settings, memory=memory, models={"model": model}) as opened:
         yield opened, replace(await opened.crew(), **changes), model
 
