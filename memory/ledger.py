@@ -102,7 +102,6 @@ class Ledger:
         changes stored first. A change that doesn't fit (the same lesson again, an id that is
         taken) is kept as rejected with the reason, so that the run is never lost for it.
         """
-        failed = bool(trajectory.error)
         with self.writing() as db:
             query = "SELECT body FROM changes WHERE run = ? ORDER BY seq"
             stored = "SELECT body FROM trajectories WHERE id = ?"
@@ -122,7 +121,7 @@ class Ledger:
                     trajectory.arm,
                     trajectory.thread,
                     None if trajectory.score is None else int(trajectory.score.passed),
-                    int(failed),
+                    int(bool(trajectory.error)),
                     rows.dump(trajectory),
                 ),
             )
