@@ -264,7 +264,7 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
 
 def _sound(db: sqlite3.Connection, path: Path) -> None:
     """A damaged page of an index hides rows without an error; a small file is looked through."""
-    if path.stat().st_size <= CHECKED:
+    if path.is_file() and path.stat().st_size <= CHECKED:
         said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if said != "ok":
             raise sqlite3.DatabaseError(f"the file is malformed ({one_line(said)})")
