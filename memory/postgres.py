@@ -107,7 +107,7 @@ class _Wire:
 
 
 class Postgres:
-    """A database of a server as a `Database`; one connection, opened at once."""
+    """A database of a server as a `Database`; one connection, and one for `alone` when asked."""
 
     def __init__(self, url: str, *, quiet: float = QUIET) -> None:
         self.name = shown(url)
@@ -118,6 +118,7 @@ class Postgres:
         self._within: _Wire | None = None
         self._closed = False
         self._one = threading.Lock()
+        self._beside: _Wire | None = None
         self._used = 0.0
         with ExitStack() as failing:
             failing.callback(self.close)
@@ -167,20 +168,18 @@ class Postgres:
     @contextmanager
     def alone(self, *, wait: float) -> Iterator[Callable[[], bool] | None]:
         """See `Database`."""
-        key = f"({schema.APPLICATION}, hashtext(current_schema() || ' alone'))"
-        until = time.monotonic() + wait
         if not self._one.acquire(timeout=wait):
             yield None
             return
-        mine: Connection | None = None
         try:
-            while (mine := self._took(key)) is None and time.monotonic() < until:
-                time.sleep(0.02)
-            yield None if mine is None else partial(self._is_on, mine)
+            with self._answering():
+                wire = self._beside = self._tried(self._beside)
+                mine = _locks(wire, wait=wait)
+            yield partial(self._answered, wire) if mine else None
         finally:
-            with suppress(StoreError), self.reading() as db:
-                if db is mine:
-                    db.execute(f"SELECT pg_advisory_unlock{key}")
+            with suppress(_driver().OperationalError):
+                if self._beside is not None:
+                    self._beside.execute("SELECT pg_advisory_unlock_all()")
             self._one.release()
 
     def compact(self) -> bool:
@@ -202,33 +201,32 @@ class Postgres:
         """See `Database`."""
         with self._lock:
             self._closed = True
-            if self._wire is not None:
-                self._wire.db.close()
+            for wire in (self._wire, self._beside):
+                if wire is not None:
+                    wire.db.close()
 
     # the connection
 
-    def _took(self, key: str) -> Connection | None:
-        """The connection that holds this lock from now on; None: another one has it."""
-        with self.reading() as db:
-            return db if db.execute(f"SELECT pg_try_advisory_lock{key}").fetchone()[0] else None
-
-    def _is_on(self, wire: Connection) -> bool:
-        with self.reading() as db:
-            db.execute("SELECT 1")
-            return db is wire
+    def _answered(self, wire: _Wire) -> bool:
+        """Whether a connection is still there, and with it what it holds."""
+        with suppress(_driver().OperationalError):
+            wire.execute("SELECT 1")
+        return not wire.db.closed
 
     def _connected(self) -> _Wire:
         """The connection; one that was lost is made anew."""
         if self._closed:
             raise StoreError(f"ledger {self.name} is closed", repair="open the ledger again")
-        wire = self._wire
-        if wire is not None and time.monotonic() - self._used > self._quiet:
-            with suppress(_driver().OperationalError):
-                wire.execute("SELECT 1")
-        if wire is None or wire.db.closed:
-            wire = self._wire = self._connect()
-            self._used = time.monotonic()
-        return wire
+        if self._wire is None or time.monotonic() - self._used > self._quiet:
+            self._wire = self._tried(self._wire)
+        elif self._wire.db.closed:
+            self._wire = self._connect()
+        self._used = time.monotonic()
+        return self._wire
+
+    def _tried(self, wire: _Wire | None) -> _Wire:
+        """This connection if it is still there, else a new one."""
+        return wire if wire is not None and self._answered(wire) else self._connect()
 
     def _connect(self) -> _Wire:
         psycopg = _driver()
@@ -298,6 +296,19 @@ class Postgres:
             ("version", str(schema.VERSION)),
         ):
             db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+
+
+def _locks(wire: Connection, *, wait: float) -> bool:
+    """Takes the lock of `alone` in the order of asking, or gives up after `wait` seconds."""
+    key = f"({schema.APPLICATION}, hashtext(current_schema() || ' alone'))"
+    if wait <= 0:
+        return bool(wire.execute(f"SELECT pg_try_advisory_lock{key}").fetchone()[0])
+    wire.execute(f"SELECT set_config('lock_timeout', '{max(1, int(wait * 1000))}ms', false)")
+    try:
+        wire.execute(f"SELECT pg_advisory_lock{key}")
+    except _driver().errors.LockNotAvailable:
+        return False
+    return True
 
 
 def is_server(place: object) -> bool:
