@@ -140,18 +140,18 @@ def open_memory(settings: Settings) -> Memory:
 
     Raises `StoreError` where they can't be used, and `UserError` for an address that is none.
     """
-    ledger = Ledger(ledger_place(settings))
+    ledger, embedder, url = Ledger(ledger_place(settings)), MiniLM(), settings.store.index
+
+    def index(name: str, folder: str) -> Index:
+        if served.is_server(url):
+            return served.ServedIndex(url, embedder, ledger=ledger, name=name)
+        return Index(settings.home / folder, embedder, name=name)
+
     try:
-        shared = served.is_server(settings.store.index)
-        index = (
-            served.ServedIndex(settings.store.index, MiniLM(), ledger=ledger)
-            if shared
-            else Index(settings.home / "index", MiniLM())
-        )
+        return Memory(ledger, index("lessons", "index"), episodes=index("episodes", "episodes"))
     except UserError:
         ledger.close()
         raise
-    return Memory(ledger, index)
 
 
 def ledger_place(settings: Settings) -> Path | str:

@@ -322,6 +322,8 @@ def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
     ]
     what = f"{'went' if applied else 'go'} back to {plan.kind} {clip(plan.source)}"
     table(f"{len(plan.items)} lessons {what}", ("id", "what", "why", "text"), rows)
+    if plan.episodes:
+        out.print(f"{len(plan.episodes)} runs are recalled as episodes no more")
     if plan.returning:
         out.print(f"shown again, as what took their place goes: {', '.join(plan.returning)}")
 
