@@ -24,9 +24,10 @@ What is not told:
 
 - A ledger that was deleted. A new one is begun, as on the first day; the index of the old one is
   not used.
-- Bits of a column that is no part of a row's sealed body and stands in no index of the database:
-  the time of an exposure, or whether a run passed. Bodies (what lessons say, changes, runs, their
-  steps) carry a checksum, which every reader checks.
+- Bits of a column beside a row's body that stands in no index of the database: a change's
+  decision, the time of an exposure, whether a run passed. A change whose decision is unreadable
+  counts as rejected. Bodies (what lessons say, changes, runs, their steps) carry a checksum, which
+  every reader checks.
 - A damaged page of an index of the ledger, where the file has more than 4 MB: only smaller ones
   are looked through when they are opened. `sqlite3 FILE "PRAGMA integrity_check"` tells.
 - Index files that are altered while a process has them open; the next one that opens them tells.
@@ -119,7 +120,8 @@ def _damage(broken: Broken) -> Iterable[str]:
     silent = [row for row in broken if row[2] in ("missing", "wrong", "crash")]
     deleted = sum(row[1] == "deleted" for row in silent)
     yield (
-        f"Of the {len(silent)} without a word, {deleted} are a ledger that was deleted."
+        f"Of the {len(silent)} without a word, {deleted} are a ledger that was deleted; what else is "
+        "not told stands at the end."
         if silent
         else "None was without a word."
     )
