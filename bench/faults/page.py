@@ -120,8 +120,8 @@ def _damage(broken: Broken) -> Iterable[str]:
     silent = [row for row in broken if row[2] in ("missing", "wrong", "crash")]
     deleted = sum(row[1] == "deleted" for row in silent)
     yield (
-        f"Of the {len(silent)} without a word, {deleted} are a ledger that was deleted; what else is "
-        "not told stands at the end."
+        f"Of the {len(silent)} without a word, {deleted} are a ledger that was deleted; what else "
+        "is not told stands at the end."
         if silent
         else "None was without a word."
     )
