@@ -31,7 +31,15 @@ from bench.memory.million import Million, measure
 from bench.memory.page import Results, page, tables
 from bench.memory.retrieval import Quality
 from bench.memory.rows import keep, read
-from bench.memory.timings import Embedding, Recalling, Writing, embedding, recalling, writing
+from bench.memory.timings import (
+    VOLATILE,
+    Embedding,
+    Recalling,
+    Writing,
+    embedding,
+    recalling,
+    writing,
+)
 from bench.memory.ways import journeyman, plain, rival
 from envs.errors import JourneymanError, Missing
 from envs.types import Frozen
@@ -46,7 +54,6 @@ CAPACITY = 500
 """Lessons kept in the arm of growth that has a bound."""
 STORIES = 5
 """Episodes that are learned from, to count model calls."""
-RECALL_ONLY = frozenset({"langgraph-ram"})
 WRITE_ONLY = frozenset({"journeyman-ledger"})
 Row = TypeVar("Row", bound=Frozen)
 
@@ -91,7 +98,7 @@ class Run:
     def write(self) -> tuple[Embedding, list[Writing]]:
         """Write to durable."""
         cost = self.kept("embedding", Embedding, lambda: [embedding(self.embedder)])[0]
-        names = [name for name in self.names if name not in RECALL_ONLY]
+        names = [name for name in self.names if name not in VOLATILE]
 
         def make() -> list[Writing]:
             return writing(
@@ -147,7 +154,7 @@ class Run:
 
         rows += self.kept("quality-journeyman", Quality, ours)
         for name in self.names:
-            if name in RECALL_ONLY or name.startswith("journeyman"):
+            if name in VOLATILE or name.startswith("journeyman"):
                 continue
 
             def make(name: str = name) -> list[Quality]:
@@ -165,7 +172,7 @@ class Run:
 
     def calls(self) -> list[Costs]:
         """Model calls."""
-        names = [name for name in self.names if name not in RECALL_ONLY | WRITE_ONLY]
+        names = [name for name in self.names if name not in VOLATILE | WRITE_ONLY]
         built = self.built()
         stories = [
             Story(

@@ -52,7 +52,7 @@ class Answer(Frozen):
     cpu: float = 0.0
     """Of them, milliseconds of processor time, all its threads together."""
     texts: int = 0
-    """Texts that it asked vectors for."""
+    """Texts that had to be embedded."""
     resident: int = 0
     """Bytes of its memory afterwards."""
 

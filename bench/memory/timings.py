@@ -11,6 +11,7 @@ from typing import Any
 from bench.memory.child import Child, children, share
 from bench.memory.rows import Times, keep, read, times_of
 from bench.recall import lessons, queries
+from envs.errors import InternalError
 from envs.types import Frozen
 from memory.embed import Embedder
 from memory.query import Query, searched, situations
@@ -22,6 +23,8 @@ PIECE = 500
 PATIENCE = 60.0
 """Seconds after which a contender is asked no more at one size, once it was asked `LEAST` times."""
 LEAST = 30
+VOLATILE = frozenset({"langgraph-ram"})
+"""Contenders that are empty when they are opened again."""
 MEANT_FOR = {"mem0-qdrant": 20_000}
 """Most entries of contenders that say so themselves: Qdrant warns in local mode beyond these."""
 Told = Callable[[str], None]
@@ -186,7 +189,7 @@ def recalling(
     filled: dict[str, float] = {}
     opened: dict[str, float] = {}
     shared = folder.parent / "shared"
-    for name in names:
+    for name in [name for name in names if name not in VOLATILE]:
         mark = folder / f"{name}.filled.json"
         kept = read(_Filled, mark)
         if kept is None or kept.entries != size:
@@ -198,9 +201,12 @@ def recalling(
         told(f"{size}: {name} filled in {kept.seconds:.0f} s")
     with children(names, folder, shared=shared, embedder=embedder, rivals=rivals) as begun:
         opened = {name: child.opened.ms for name, child in begun.items()}
+        filled |= {name: _fill(begun[name], entries) for name in names if name in VOLATILE}
         spans = _ask_in_turns(begun, wanted)
         rows = []
         for name, answers in spans.items():
+            if not any(answer.value for answer in answers):
+                raise InternalError(f"{name} found nothing at all", repair="report this line")
             resident = answers[-1].resident
             begun[name].close()
             rows.append(
