@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import resource
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.faults.damage import opened
+from bench.faults.killer import forkserver
 from envs.errors import JourneymanError
 from envs.types import Frozen
 from memory.types import Lesson
@@ -70,7 +70,7 @@ def filled(home: Path) -> Crowded:
 
 def apart(deed: Callable[[Path], Crowded], home: Path) -> Crowded:
     """`deed` in a process of its own."""
-    context: Any = multiprocessing.get_context("forkserver")
+    context = forkserver()
     here, there = context.Pipe(duplex=False)
     child = context.Process(target=_sent, args=(deed, home, there))
     child.start()
