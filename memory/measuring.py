@@ -234,4 +234,3 @@ def believed(measured: Measured) -> tuple[float, float]:
         return 0.0, SPREAD
     weight = SPREAD**2 / (SPREAD**2 + measured.error**2)
     return weight * measured.estimate, math.sqrt(weight) * measured.error
-
