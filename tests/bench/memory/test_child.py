@@ -41,11 +41,11 @@ def test_a_filled_store_finds_an_entry_by_its_words(tmp_path: Path, shared: Path
     with children(["journeyman", "chroma"], tmp_path, shared=shared, embedder=EMBEDDER) as both:
         for one in both.values():
             one.ask("fill", entries=entries)
-            query = asked_of(Query(goal=entries[7]["text"]))
+            query = asked_of(Query(goal=f"{entries[7]['text']} now"))
             answer = one.ask("recall", query=query, most=3)
             assert answer.value[0] == entries[7]["id"]
             assert answer.ms > 0.0
-            assert answer.texts >= 1
+            assert answer.texts == 1
 
 
 def test_vectors_that_are_not_shared_come_from_the_parent(tmp_path: Path) -> None:
