@@ -109,12 +109,14 @@ def moved(
 
 
 def _stands(source: Source, run: Trajectory) -> bool:
-    spoken = "\n".join(
+    spoken = [
         f"{step.action}\n{step.observation}"
         for step in run.steps
         if source.first_step <= step.index <= source.last_step
-    )
-    return source.quote in spoken
+    ]
+    if source.first_step == 0:  # what was asked and seen before the first action counts to it
+        spoken = [run.goal, run.first_observation, *spoken]
+    return source.quote in "\n".join(spoken)
 
 
 def _admitted(ledger: Ledger, lessons: Iterable[Lesson], batch: str) -> list[Change]:

@@ -50,10 +50,7 @@ def points(measured: Measured) -> str:
         return "unknown"
     low, high = 100 * measured.low, 100 * measured.high
     best = 100 * max(-1.0, min(1.0, measured.estimate))  # weights may carry it beyond
-    return (
-        f"{best:+.0f} points (95% interval {low:+.0f} to {high:+.0f}, "
-        "however often one looks)"
-    )
+    return f"{best:+.0f} points (95% interval {low:+.0f} to {high:+.0f}, however often one looks)"
 
 
 def drawn(measured: Measured) -> str:

@@ -84,6 +84,8 @@ def quoting(quote: str, **fields: Any) -> dict[str, Any]:
         ("you see a mug 2", {}, "probation", "its quote stands in run r1"),
         ("you see a mug 3", {}, "quarantined", "does not stand in steps 3 to 3 of run r1"),
         ("you see a mug 2", {"first_step": 4, "last_step": 9}, "quarantined", "steps 4 to 9"),
+        ("what was asked", {"first_step": 0}, "probation", "its quote stands in run r1"),
+        ("what was asked", {}, "quarantined", "does not stand in steps 3 to 3"),
         ("", {}, "quarantined", "it quotes nothing of run r1"),
         ("you see a mug 2", {"trajectory": "elsewhere"}, "candidate", ""),
         ("", {"trajectory": ""}, "candidate", ""),
