@@ -280,14 +280,16 @@ def _row(*cells: object) -> str:
 
 INTRODUCTION = f"""# What memory costs, and what it finds
 
-Made by `python -m bench.memory --million --page docs/memory.md`; figures are for one machine, in
-one run, contenders taken in turns, so that the ratios carry further than the times. `journeyman` is
-ledger and index as the agent uses them (status, scope, time, guard and token budget checked at each
-recall; look-alikes and contradictions sought at each write). The others do less, and each is set
-as its documentation says is best where nothing but this machine is there: mem0 (open source,
-`infer=False`) over Chroma, and over its default, Qdrant in local mode; LangMem's store, which is
-LangGraph's, on SQLite and in memory; Chroma alone. All get the same texts and the same vectors, and
-{MOST} entries are asked for, as the agent does before an action."""
+Made by `python -m bench.memory --million --page docs/memory.md` (`make bench-memory` installs the
+rivals first). The figures are of one machine; in each table contenders were taken in turns, so the
+ratios carry further than the times. `journeyman` is ledger and index as the agent uses them: at
+each recall status, scope, time, trust, guard and token budget are checked, words are counted beside
+meanings, and what says the same is kept apart; at each write look-alikes and contradictions are
+sought. The others do less. They are mem0 (open source, `infer=False`) over Chroma, its quickest
+store on one machine, and over its default, Qdrant in local mode; LangMem's store, which is
+LangGraph's, on SQLite and in memory (that one is gone with the process); and Chroma alone, with the
+graph of Journeyman's index. All get the same texts and vectors, and {MOST} entries are asked for,
+as the agent does before an action."""
 
 NOTES = """## How it was measured
 
@@ -297,6 +299,8 @@ NOTES = """## How it was measured
 - *Durable*: the call has returned. Each process is killed (SIGKILL) in the middle of a later write,
   a new one is started on the same files, and every write that had returned is looked for; in
   Journeyman's case in the ledger and by its own words through the index. A kill is not a power cut.
+- *Opened* is a new process on the filled store until it is ready, imports of the package left out;
+  *resident* and *disk* are of that process and its files. *CPU* is processor time of one recall.
 - Stores are filled by their quickest way: mem0 through its vector store (its `add` writes one by
   one), LangGraph's in batches. A contender that spent a minute at one size is asked no more, but
   30 times at least: see n.
@@ -310,7 +314,9 @@ NOTES = """## How it was measured
   (`bench/memory/helpful.py`), in four grades; 2 and 3 count as relevant. Recall@k is the share of
   the relevant among the first k, of k where there are more. *Misled*: the first answer is a near
   miss (same thing or same target, no help). For every way but ours the form of query and entry is
-  the one that did best on the dev half; nothing was chosen on the held-out half.
+  the one that did best on the dev half; nothing was chosen on the held-out half. The weights that
+  Journeyman ships with were chosen before, on another set made from the same games, whose rooms are
+  also in this one; *words weighed on dev* chooses that weight again, on the dev half alone.
 - *Model calls* are counted by a stand-in for a model on loopback; tokens are estimated (a quarter
   of the characters, or 1.3 a word). Journeyman stores without a model; its reflector asks once for
   a failed attempt, with a bounded prompt and at most 300 tokens of reply, and not at all for a
