@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--lessons", type=int, default=1000)
     parser.add_argument("--writes", type=int, default=200)
     parser.add_argument("--recalls", type=int, default=200)
+    parser.add_argument("--only", default="", help="stores with these words in their names")
     asked = parser.parse_args()
     kinds = ("durable", "with the index", "recall")
     heads = [f"{kind}, {n} process{'es' * (n > 1)}" for n in WRITERS for kind in kinds]
@@ -140,6 +141,8 @@ def main() -> None:
     print(row("---", ["---:"] * (len(heads) + 1)))
     with stores() as places:
         for name, place in places.items():
+            if asked.only not in name:
+                continue
             cells = [f"{fill(place, lessons=asked.lessons):.1f}"]
             for writers in WRITERS:
                 calls = (asked.writes // writers, asked.recalls // writers)

@@ -64,6 +64,8 @@ class ServedIndex(Index):
         self._pointer = self.name
         self._build = ""
         self._state: dict[str, Any] = {}
+        self._handle: Any = None
+        self._known = False
         self._still: Callable[[], bool] | None = None
         self._sessions: list[Any] = []
         self._impatient = 0.0
@@ -83,6 +85,7 @@ class ServedIndex(Index):
                 yield still is not None
             finally:
                 self._still = None
+                self._known = False
 
     @property
     def origin(self) -> str:
@@ -103,11 +106,12 @@ class ServedIndex(Index):
                     repair="try again; nothing is lost, it is brought up from the ledger",
                 )
             state = {"origin": origin, "generation": generation, "build": self._build}
-            pointer = self._client.get_or_create_collection(
-                self._pointer, embedding_function=None, metadata=state
-            )
-            if pointer.metadata != state:
-                pointer.modify(metadata=state)
+            if self._handle is None:
+                self._handle = self._client.get_or_create_collection(
+                    self._pointer, embedding_function=None, metadata=state
+                )
+            if self._handle.metadata != state:
+                self._handle.modify(metadata=state)
             fresh = self._state.get("build") != self._build
             self._state = state
             self._unsettled.clear()
@@ -208,8 +212,9 @@ class ServedIndex(Index):
     def _read(self) -> dict[str, Any]:
         """Where the index stands now; nothing while a new build of this process isn't marked."""
         with self._opened():
-            if self._state:
+            if self._state and not self._known:
                 self._follow()
+                self._known = self._still is not None  # nobody else alters it meanwhile
             return self._state
 
     def _follow(self) -> bool:
@@ -218,10 +223,10 @@ class ServedIndex(Index):
 
         before, known = self._build, self._state.get("generation")
         try:
-            found = self._client.get_collection(self._pointer, embedding_function=None)
-            self._state = dict(found.metadata or {})
+            self._handle = self._client.get_collection(self._pointer, embedding_function=None)
+            self._state = dict(self._handle.metadata or {})
         except NotFoundError:
-            self._state = {}
+            self._handle, self._state = None, {}
         build = str(self._state.get("build", ""))
         if not build:
             self._begin()
@@ -275,6 +280,7 @@ class ServedIndex(Index):
             session.close()
         self._sessions = []
         self._build, self._state = "", {}
+        self._handle, self._known = None, False
 
 
 def is_server(place: str) -> bool:
