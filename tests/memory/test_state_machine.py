@@ -5,13 +5,22 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
+from bench import servers
 from envs.errors import Refused, UnknownName
 from memory.asof import as_of, diff
 from memory.clock import iso
@@ -46,8 +55,9 @@ class Clock:
 class LedgerMachine(RuleBasedStateMachine):
     """Adds, edits, retires, undoes, forgets, imports, purges, opens again."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "") -> None:
         super().__init__()
+        self.place = place
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name)
         self.clock = Clock()
@@ -58,7 +68,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.purged: set[str] = set()
 
     def opened(self) -> Memory:
-        ledger = Ledger(self.path / "ledger.db", clock=self.clock)
+        ledger = Ledger(self.place or self.path / "ledger.db", clock=self.clock)
         return Memory(ledger, ListIndex(HashEmbedder()), clock=self.clock)
 
     def teardown(self) -> None:
@@ -277,3 +287,15 @@ LedgerMachine.TestCase.settings = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 test_the_ledger_under_any_order_of_operations = LedgerMachine.TestCase
+
+
+def test_a_ledger_on_a_server_under_any_order_of_operations(postgres: str) -> None:
+    with ExitStack() as places:
+
+        class OnServer(LedgerMachine):
+            def __init__(self) -> None:
+                super().__init__(places.enter_context(servers.schema(postgres)))
+
+        run_state_machine_as_test(
+            OnServer, settings=settings(LedgerMachine.TestCase.settings, max_examples=6)
+        )
