@@ -112,7 +112,7 @@ def test_on_the_command_line_it_is_previewed_done_and_undone(
     assert "would change 1 lessons" in seen.output
     assert "nothing was changed" in seen.output
     assert command("list", "--json") == []
-    done = command("consolidate", "--with", "shortcuts", "--json")
+    done = command("consolidate", "--with", "shortcuts", "--replays", "0", "--json")
     assert [one["id"] for one in command("list", "--json")] == [done["changes"][0]["target"]]
     command("undo", done["changes"][0]["batch"], "--json")
     assert command("list", "--json") == []
