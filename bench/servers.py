@@ -7,7 +7,6 @@ the process that began them ends, however it ends.
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import socket
 import subprocess
@@ -39,10 +38,9 @@ def postgres(*, settings: Sequence[str] = QUICK) -> Iterator[str]:
     """The address of a new, empty server. Raises `StoreError` where PostgreSQL isn't installed."""
     programs = _programs()
     folder = Path(tempfile.mkdtemp(prefix="journeyman-pg-", dir="/tmp"))
-    user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-    if os.getuid() == 0:  # PostgreSQL refuses to run as root
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-    as_user = user if os.getuid() == 0 else None
+    as_user = "nobody" if os.getuid() == 0 else None
+    if as_user:  # PostgreSQL refuses to run as root
+        shutil.chown(folder, as_user)
     data, log = folder / "data", folder / "log"
     fill = [programs / "initdb", "-D", data, "-U", "journeyman", "-A", "trust", "-E", "UTF8"]
     made = subprocess.run(
