@@ -144,7 +144,7 @@ class Sandbox:
         pool = self._started()
         desk = _Desk(functions, limits=limits)
         printed = monty.CollectString(limits.output)
-        value, error = None, ""
+        value, error, check = None, "", ""
         if len(code) > LONGEST_CODE:
             error = f"SyntaxError: {len(code)} characters of code, at most {LONGEST_CODE} are read"
         else:
@@ -167,6 +167,7 @@ class Sandbox:
             except (monty.MontyError, ValueError, RuntimeError, TimeoutError) as failure:
                 error = _error(failure, limits=limits)
         if desk.interrupt is not None:
+            self._passed(check)  # it ran, so the check was behind it
             raise desk.interrupt
         return SandboxResult(
             value=_as_json(value),

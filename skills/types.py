@@ -1,4 +1,4 @@
-"""What a skill is: code over the tools of an environment, where it comes from, what it was tried on.
+"""What a skill is: code over the tools of an environment, its origin and its trials.
 
 Plain data. How a skill is played is in `skills/playing.py`, how it is admitted in
 `skills/trials.py`, where it is kept in `skills/library.py`.
