@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from agent.chance import RandomChoice
 from agent.home import Home
-from agent.intervals import wilson
 from agent.runner import Crew, Spec, run
 from envs.types import Env, Frozen, Task
+from memory.intervals import wilson
 from memory.types import Trajectory
 
 LEVEL = "household:nook"

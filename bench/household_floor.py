@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from agent.intervals import wilson
 from envs.household import Household
 from envs.houses import LEVELS, TASK_TYPES
 from envs.types import Action, Demonstrates, Episode, Frozen, Step, Task
+from memory.intervals import wilson
 
 Player = Literal["random", "expert"]
 PLAYERS: tuple[Player, ...] = ("random", "expert")

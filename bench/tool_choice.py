@@ -11,10 +11,10 @@ import time
 
 from agent.chat import Chats, new_thread
 from agent.home import home
-from agent.intervals import wilson
 from agent.settings import load
 from bench.chat_prompts import CHAT_PROMPTS
 from envs.errors import ModelError
+from memory.intervals import wilson
 
 
 async def main() -> None:

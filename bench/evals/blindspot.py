@@ -17,10 +17,10 @@ from math import sqrt
 
 from pydantic import computed_field
 
-from agent.intervals import wilson
 from agent.models.types import Message, Model
 from bench.evals.items import ASKED, LEVELS, Item, answered, items, right
 from envs.types import Frozen
+from memory.intervals import wilson
 from memory.types import Usage
 
 WHAT = "corrects the same error in its own and in somebody else's message"

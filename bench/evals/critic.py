@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pydantic import computed_field
 
-from agent.intervals import newcombe, wilson
 from agent.models.types import Model
 from agent.selfcheck import critique
 from bench.evals.items import ASKED, Item, Kind, answered, items, right
 from envs.errors import UserError
 from envs.types import Frozen
+from memory.intervals import newcombe, wilson
 from memory.types import Usage
 
 WHAT = "judges its own and others' answers, with the self-check as a filter"

@@ -25,10 +25,10 @@ from statistics import linear_regression
 
 from pydantic import computed_field
 
-from agent.intervals import wilson
 from agent.loops import IDLE
 from agent.settings import BudgetSettings
 from envs.types import Frozen
+from memory.intervals import wilson
 from memory.types import StepRecord, Trajectory
 
 WHAT = "corrections, improvement and budgets of stored runs"

@@ -6,12 +6,12 @@ import gzip
 from contextlib import closing, suppress
 from pathlib import Path
 
-from agent.intervals import wilson
 from bench.lab.plan import asked_for
 from bench.lab.table import FILE, Table, lines
 from bench.report.markdown import told
 from bench.report.page import index, page
 from envs.errors import StoreError, UserError
+from memory.intervals import wilson
 
 GUARDS = (
     "no task meets what an attempt at it left behind (by key and lineage)",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import brier_score_loss
 
-from agent.intervals import wilson
 from bench.lab.types import Row
 from envs.errors import UserError
 from envs.types import Frozen
+from memory.intervals import wilson
 
 BINS = 10
 """Bins of equal width, unless asked otherwise."""

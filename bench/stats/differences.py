@@ -11,7 +11,6 @@ import numpy as np
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from agent.intervals import Z95
 from bench.lab.types import Row
 from bench.stats.bootstrap import (
     FEW,
@@ -25,6 +24,7 @@ from bench.stats.bootstrap import (
 from bench.stats.power import design_effect, detectable, effective_size, needed
 from envs.errors import UserError
 from envs.types import Frozen
+from memory.intervals import Z95
 
 Verdict = Literal["better", "worse", "can't tell"]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.intervals import wilson
 from bench.lab.types import Row
 from envs.errors import UserError
 from envs.types import Frozen
+from memory.intervals import wilson
 
 
 class Flips(Frozen):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
-from agent.intervals import wilson
 from bench.lab.types import Row
 from bench.stats.bootstrap import SAMPLES, cluster_bootstrap, clusters_of, flat, trusted
 from bench.stats.power import effective_size
 from envs.types import Frozen
+from memory.intervals import wilson
 
 
 class Rate(Frozen):

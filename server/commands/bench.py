@@ -11,9 +11,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from agent.intervals import wilson
 from agent.settings import load
 from envs.errors import Missing, UserError
+from memory.intervals import wilson
 from server.console import err, out, safe, say_json, table
 
 

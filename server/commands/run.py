@@ -11,13 +11,13 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.home import Home, home
-from agent.intervals import wilson
 from agent.runner import Spec, interrupted, resume
 from agent.runner import run as run_task
 from agent.settings import Settings, load
 from agent.worker import worker
 from envs.errors import UnknownName, UserError
 from envs.types import SPLITS, Env, Frozen, Split, Task
+from memory.intervals import wilson
 from memory.types import Trajectory
 from server.console import err, go, out, safe, say_json, table
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from agent.budget import exceeded
-from agent.intervals import newcombe, wilson
 from agent.loops import worthwhile
 from agent.player import Seen
 from agent.settings import BudgetSettings, load
@@ -16,6 +15,7 @@ from agent.verifier import Shown, ToolResults
 from envs.errors import UserError
 from envs.types import Task
 from memory.essence import essential
+from memory.intervals import newcombe, wilson
 from memory.types import StepRecord
 
 TASK = Task(id="t", env="toy", goal="Bring me the spoon.", key="k", split="train")
