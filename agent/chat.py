@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from agent.home import Home
 from agent.kit import Event
+from agent.mcp import ToolServers
 from agent.models.types import Message
 from agent.nodes import restored
 from agent.runner import Spec, new_id, run
@@ -75,6 +76,8 @@ class Chats:
         self._home = home
         self._sandbox = Sandbox()
         home.at_close(self._sandbox.close)
+        self._servers = ToolServers(home.settings.mcp.servers)
+        home.at_close(self._servers.close)
 
     async def turn(
         self,
@@ -146,7 +149,7 @@ class Chats:
             memory_search(search),
             remember(write),
         )
-        return {tool.spec.name: tool for tool in tools}
+        return self._servers.tools() | {tool.spec.name: tool for tool in tools}
 
 
 def said_in(fact: str, message: str) -> bool:

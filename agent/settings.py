@@ -13,9 +13,9 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -171,6 +171,41 @@ class ServerSettings(Frozen):
     """Stream an answer when the verifier accepted it, or its draft at once with a correction."""
 
 
+ServerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,23}$")]
+
+
+class McpServerSettings(Frozen):
+    """A server of tools (Model Context Protocol): a command of this machine, or a URL."""
+
+    command: str = ""
+    """Program to start; it is spoken to over its standard input and output."""
+    args: tuple[str, ...] = ()
+    """Its arguments."""
+    env: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Variables for it; besides these it gets PATH, HOME and the like, and no key of ours."""
+    url: str = ""
+    """Address of a server that is there already (streamable HTTP)."""
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+    """Sent with every request to that address; for keys."""
+    allow: tuple[str, ...] = ()
+    """Tools that chat may call, by the server's own names; none by default."""
+    timeout_s: float = Field(default=60.0, gt=0, le=3600)
+    """Seconds to wait for a result."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either command or url")
+        return self
+
+
+class McpSettings(Frozen):
+    """Servers whose tools may be used in chat."""
+
+    servers: dict[ServerName, McpServerSettings] = Field(default_factory=dict)
+    """By name; a tool is offered as `NAME__TOOL`."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Frozen; read once."""
 
@@ -200,6 +235,8 @@ class Settings(BaseSettings):
     """Where memory is kept."""
     server: ServerSettings = ServerSettings()
     """The REST server."""
+    mcp: McpSettings = McpSettings()
+    """Servers of tools for chat."""
     judge: bool = False
     """Let a model judge chat answers; small ones judge badly."""
     selfcheck: bool = False
@@ -217,6 +254,8 @@ class Settings(BaseSettings):
             for m in (self.model, self.verifier, self.reflector)
             if m
         )
+        for name, server in sorted(self.mcp.servers.items()):
+            keep += "".join(f"|{name}__{tool}" for tool in sorted(server.allow))
         return hashlib.sha256(keep.encode()).hexdigest()[:12]
 
 
@@ -231,7 +270,7 @@ def load(**flags: Any) -> Settings:
     if environ.get("ALFWORLD_DATA"):
         low["alfworld_data"] = environ["ALFWORLD_DATA"]
     for path in (home / FILE, Path.cwd() / FILE):
-        low = _merge(low, _read(path))
+        low = _merge(low, _trusted(_read(path), path, home=home))
     try:
         variables = EnvSettingsSource(Settings)()
         merged = _merge(_merge(low, variables), _drop_none(flags))
@@ -263,6 +302,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path} can't be read: {one_line(str(error))}", repair="mend or remove it"
         ) from error
+
+
+def _trusted(read: dict[str, Any], path: Path, *, home: Path) -> dict[str, Any]:
+    """What was read, unless a folder that one only works in names programs to be started."""
+    if "mcp" in read and path.resolve() != (home / FILE).resolve():
+        raise UserError(
+            f"{path} names MCP servers, and a working folder may not start programs",
+            repair=f"look at what it names, then move [mcp] to {home / FILE}",
+        )
+    return read
 
 
 def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
