@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from agent.mcp_words import foreign
 from agent.models.types import Model, Sampling
 from agent.state import Attempt
 from agent.transcript import prompt
+from agent.verifier import called
 from distill.attempts import TOLD, story
 from envs.errors import clip, one_line
 from memory.essence import essential
@@ -120,6 +122,7 @@ def lesson_from(
             quote=quote[:QUOTE],
             task_keys=(task.key,),
         ),
+        trust="web" if any(foreign(called(step)[0]) for step in attempt.steps) else "self",
     )
 
 

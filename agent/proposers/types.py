@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from agent.mcp_words import foreign
 from agent.models.types import Message, Model, Reply, Sampling
 from agent.settings import Settings
 from agent.transcript import CHARS_A_TOKEN, prompt
+from agent.verifier import called
 from envs.errors import UnknownName, clip, one_line
 from memory.lenses import least, places
 from memory.recall import Memory
@@ -161,7 +163,13 @@ def source_of(run: Trajectory, step: StepRecord | None, reader: Reader) -> Sourc
 
 
 def trust_of(runs: Iterable[Trajectory], reader: Reader) -> Trust:
-    """The least trust of what these runs recalled; `self` where that was all our own."""
+    """The least trust of what these runs recalled; `self` where that was all our own.
+
+    Runs that asked an MCP server go back to its words, which are trusted as those of web pages.
+    """
+    runs = list(runs)
+    if any(foreign(called(step)[0]) for run in runs for step in run.steps):
+        return "web"
     shown = {item.lesson for run in runs for step in run.steps for item in step.recalled}
     known = (reader.lesson(id_) for id_ in sorted(shown))
     return least(lesson.trust for lesson in known if lesson)
