@@ -88,12 +88,15 @@ class Connection:
         return found
 
     async def listed(self) -> list[mcp_types.Tool]:
-        """All its tools. One that can't list them in time is ended, and started anew when asked."""
+        """All its tools. A connection that fails at it is ended; an old one is opened anew once."""
+        old = self._open
         open_ = await self._opened()
         try:
             return await self._within(LIST_S, "listing tools", _listed(open_.client), open_)
         except EnvError:
             await self._drop(open_)
+            if open_ is old:
+                return await self.listed()
             raise
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> mcp_types.CallToolResult:
@@ -255,7 +258,7 @@ def _web(settings: McpServerSettings) -> httpx2.AsyncClient:
 
     headers = {**settings.headers, "accept-encoding": "identity"}
     return httpx2.AsyncClient(
-        headers=headers, timeout=settings.timeout_s, event_hooks={"response": [_bounded]}
+        headers=headers, timeout=settings.timeout_s + MARGIN_S, event_hooks={"response": [_bounded]}
     )
 
 

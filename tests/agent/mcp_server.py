@@ -34,7 +34,7 @@ async def listed(ctx: Any, params: Any) -> types.ListToolsResult:
 async def called(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
     name, arguments = params.name, params.arguments or {}
     if name == "flood":
-        return said("x" * 50_000_000)
+        return said("x" * 6_000_000)
     if name == "chatter":
         while True:
             os.write(1, b'{"jsonrpc": "2.0", "method": "notifications/message"}\n' * 1000)
