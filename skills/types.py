@@ -78,7 +78,8 @@ class Skill(Frozen):
     """Python source: one function of that name, and constants and functions that it needs."""
     goals: tuple[str, ...] = ()
     """Its precondition: goals that it reaches, with its parameters in braces
-    (`put a {thing} in {place}.`). Empty: it only serves other skills."""
+    (`put a {thing} in {place}.`): `{x}` stands for one word, `{x+}` for several. Empty: it only
+    serves other skills."""
     requires: tuple[str, ...] = ()
     """What it may do: names of tools, or commands with `*` for what varies (`go to *`)."""
     uses: tuple[str, ...] = ()
@@ -129,3 +130,20 @@ class Shown(Frozen):
     """Who did it."""
     run: str = ""
     """Id of the trajectory; empty for a demonstration."""
+
+
+class Draft(Frozen):
+    """Code that is not yet a skill."""
+
+    name: str
+    """Name of the function."""
+    code: str
+    """Its source."""
+    goals: tuple[str, ...] = ()
+    """Goals that it reaches."""
+    requires: tuple[str, ...] = ()
+    """What it may do, what it calls included."""
+    uses: tuple[str, ...] = ()
+    """Names of drafts that it calls."""
+    ways: tuple[int, ...] = ()
+    """Which of the ways it was written from."""

@@ -65,7 +65,7 @@ def worded(goal: str, grammar: Grammar) -> tuple[str, dict[str, str]]:
         if not letter:
             letter = parameter(len(values))
             values[letter] = word
-        return "{" + letter + "}"
+        return "{" + letter + ("+" if " " in word else "") + "}"
 
     return pattern.sub(replaced, goal), values
 

@@ -7,11 +7,10 @@ others call.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from envs.types import Frozen
 from skills.induction import Deed, Induced, Program
 from skills.search import Places, Search
+from skills.types import Draft
 
 SMALL = frozenset(
     (
@@ -102,23 +101,6 @@ def reach(want: str, thing: str, place: str, notes: dict[str, list[str]], used: 
 '''
 
 
-class Draft(Frozen):
-    """Code that is not yet a skill."""
-
-    name: str
-    """Name of the function."""
-    code: str
-    """Its source."""
-    goals: tuple[str, ...] = ()
-    """Goals that it reaches."""
-    requires: tuple[str, ...] = ()
-    """What it may do, what it calls included."""
-    uses: tuple[str, ...] = ()
-    """Names of drafts that it calls."""
-    ways: tuple[int, ...] = ()
-    """Which of the ways it was written from."""
-
-
 def written(induced: Induced, *, count: int) -> list[Draft]:
     """Drafts in an order in which each comes after those that it calls; `count`: ways in all."""
     if not induced.programs:
@@ -182,7 +164,7 @@ def _reach(search: Search) -> str:
 def _name(program: Program, taken: set[str]) -> str:
     names = []
     for goal in program.goals:
-        words = re.findall(r"[a-z]+", re.sub(r"\{\w+\}", " ", goal.casefold()))
+        words = re.findall(r"[a-z]+", re.sub(r"\{\w+\+?\}", " ", goal.casefold()))
         told = [word for word in words if word not in SMALL] or words or ["do"]
         names.append("_".join(dict.fromkeys(told)))
     name = min(names, key=lambda one: (len(one), one))[:48]
@@ -291,31 +273,3 @@ def _filled(deed: Deed) -> str:
 
 def _clean(text: str) -> str:
     return text.replace("\\", "").replace('"""', "'").strip()
-
-
-def goal_pattern(goal: str) -> re.Pattern[str]:
-    """Matches goals that are worded like `goal`; its parameters are groups."""
-    parts = re.split(r"(\{\w+\})", goal)
-    seen: set[str] = set()
-    pattern = ""
-    for part in parts:
-        if part.startswith("{"):
-            name = part[1:-1]
-            pattern += f"(?P={name})" if name in seen else rf"(?P<{name}>\w[\w \-]*?)"
-            seen.add(name)
-        else:
-            pattern += re.escape(part)
-    return re.compile(pattern, re.IGNORECASE)
-
-
-def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
-    """Arguments under which what is `asked` is one of `goals`; None: it is none of them.
-
-    >>> bound(["put a {x} in {y}."], "put a red mug in box.")
-    {'x': 'red mug', 'y': 'box'}
-    """
-    for goal in goals:
-        match = goal_pattern(goal).fullmatch(asked.strip())
-        if match:
-            return match.groupdict()
-    return None

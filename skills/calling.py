@@ -1,0 +1,60 @@
+"""Which skills answer to a goal, and with which arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from memory.intervals import wilson
+from skills.types import Call, Skill
+
+
+def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
+    """Arguments under which what is `asked` is one of `goals`; None: it is none of them.
+
+    `{x}` stands for one word, `{x+}` for one or several.
+
+    >>> bound(["put a {x+} in {y}."], "put a red mug in box.")
+    {'x': 'red mug', 'y': 'box'}
+    """
+    for goal in goals:
+        match = _pattern(goal).fullmatch(asked.strip())
+        if match:
+            return match.groupdict()
+    return None
+
+
+def calls(skills: Iterable[Skill], asked: str) -> list[Call]:
+    """Calls that would do what is asked, the best proven first."""
+    found: list[tuple[float, int, str, Call]] = []
+    for skill in skills:
+        arguments = bound(skill.goals, asked)
+        if arguments is not None:
+            low, steps = _proven(skill)
+            call = Call(skill=skill.id, version=skill.version, name=skill.name, arguments=arguments)
+            found.append((-low, steps, skill.id, call))
+    return [call for *_, call in sorted(found, key=lambda row: row[:3])]
+
+
+def _proven(skill: Skill) -> tuple[float, int]:
+    asked = [one for one in skill.trials if one.purpose == "solve"]
+    solved = sum(one.passed for one in asked)
+    steps = sum(one.steps for one in asked) // max(1, len(asked))
+    return wilson(solved, len(asked))[0], steps
+
+
+@lru_cache(maxsize=4096)
+def _pattern(goal: str) -> re.Pattern[str]:
+    """Matches goals that are worded like `goal`; its parameters are groups."""
+    seen: set[str] = set()
+    pattern = ""
+    for part in re.split(r"(\{\w+\+?\})", goal):
+        if part.startswith("{") and part.endswith("}"):
+            name = part.strip("{+}")
+            value = r"\w[\w \-']*?" if part.endswith("+}") else r"\w[\w\-']*"
+            pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"
+            seen.add(name)
+        else:
+            pattern += re.escape(part)
+    return re.compile(pattern, re.IGNORECASE)
