@@ -18,6 +18,7 @@ from agent.reflectors.registry import considered, reflecting
 from agent.runner import Crew
 from agent.selfcheck import SelfCheck
 from agent.settings import ModelSettings, Settings
+from agent.skilled import Toolbox
 from agent.solver import Greedy
 from agent.transcript import EMBEDDED
 from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
@@ -29,6 +30,8 @@ from memory.embed import MiniLM
 from memory.index import Index
 from memory.ledger import Ledger
 from memory.recall import Memory
+from skills.library import Library
+from skills.sandbox import Sandbox
 
 
 class Home:
@@ -49,6 +52,7 @@ class Home:
         self._models: dict[str, Model] = dict(models or {})
         self._envs: dict[tuple[str, int], Env] = {}
         self._closing: list[Callable[[], None]] = []
+        self._toolbox: Toolbox | None = None
 
     async def model(self, role: str = "model") -> Model:
         """The model of a role (`model`, `verifier`, `reflector`), started when first asked for."""
@@ -93,8 +97,17 @@ class Home:
             strategy=strategy,
             verifier=await self._verifier(chat=chat),
             reflector=reflector,
+            skills=None if chat or not self.settings.skills.use else self.toolbox(),
             emit=emit or (lambda _event: None),
         )
+
+    def toolbox(self) -> Toolbox:
+        """Skills of this home, and the sandbox that they run in."""
+        if self._toolbox is None:
+            sandbox = Sandbox()
+            self.at_close(sandbox.close)
+            self._toolbox = Toolbox(Library(self.ledger, effects=self.memory.effects), sandbox)
+        return self._toolbox
 
     async def _verifier(self, *, chat: bool) -> Verifier:
         if not chat:

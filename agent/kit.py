@@ -20,6 +20,7 @@ from memory.types import Lesson, Recalled, Usage, Verdict
 from memory.withholding import Occasion, decide
 
 if TYPE_CHECKING:
+    from agent.skilled import Toolbox
     from agent.state import State
 
 
@@ -117,6 +118,8 @@ class Kit:
     """How everything is set."""
     memory: Notebook | None = None
     """None: no recall."""
+    skills: Toolbox | None = None
+    """None: no skills are offered."""
     learn: bool = False
     """Whether lessons are drafted."""
     tosses: bool = False

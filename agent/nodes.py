@@ -7,6 +7,7 @@ from agent.crossing import off
 from agent.inventory import carried
 from agent.kit import Event, Kit
 from agent.recalling import ranking_of, recall_budget
+from agent.skilled import as_recalled, chosen, observed, offered, offers_of, skill_of
 from agent.state import (
     State,
     action_of,
@@ -28,7 +29,38 @@ RECENT = 3
 
 
 async def recall(state: State, kit: Kit) -> State:
-    """Consults memory for the coming action; may come back with nothing."""
+    """Consults memory for the coming action, and looks for skills; may come back with nothing.
+
+    While a skill is at work nobody has to be told anything.
+    """
+    if state.get("call"):
+        return {"recalled": [], "offers": []}
+    lessons = await _lessons(state, kit)
+    skills = await _skills({**state, **lessons}, kit)
+    exposed = [*lessons.get("exposed", ()), *skills.get("exposed", ())]
+    withheld = [*lessons.get("withheld", ()), *skills.get("withheld", ())]
+    return {**lessons, **skills, "exposed": exposed, "withheld": withheld}
+
+
+async def _skills(state: State, kit: Kit) -> State:
+    """Skills that are offered, less those that are withheld for the whole run."""
+    update = await offered(state, kit)
+    found = offers_of(update)
+    if not found or kit.memory is None:
+        return update
+    known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
+    new = [as_recalled(one, task_key=kit.task.key) for one in found if one.call.skill not in known]
+    if new:
+        told = set(await off(kit.memory.shown, new, _occasion(len(state.get("steps", ())), kit)))
+        withheld |= {one.lesson for one in new if one.lesson not in told}
+    return {
+        "offers": [one.model_dump() for one in found if one.call.skill not in withheld],
+        "exposed": [one.lesson for one in new],
+        "withheld": [one.lesson for one in new if one.lesson in withheld],
+    }
+
+
+async def _lessons(state: State, kit: Kit) -> State:
     bounds = kit.settings.memory
     if kit.memory is None or not bounds.recall or bounds.most == 0:
         return {"recalled": []}
@@ -93,8 +125,8 @@ def _query(state: State, kit: Kit) -> Query:
 
 
 async def act(state: State, kit: Kit) -> State:
-    """The solver chooses the next action."""
-    return await kit.strategy.choose(state, kit)
+    """The solver chooses the next action, or the skill that it called does."""
+    return await chosen(state, kit)
 
 
 async def observe(state: State, kit: Kit) -> State:
@@ -111,8 +143,10 @@ async def observe(state: State, kit: Kit) -> State:
         observation=seen.observation,
         thought=state.get("thought", ""),
         recalled=recalled_of(state),
+        skill=skill_of(state),
     )
     update: State = {"seen": seen.model_dump(), "steps": [record.model_dump()]}
+    update.update(observed(state, action, seen))
     stop = exceeded({**state, "steps": [*state.get("steps", ()), {}]}, kit.settings.budget)
     if stop and not seen.terminated:
         update["stop"] = stop

@@ -20,6 +20,7 @@ from agent.nodes import restored
 from agent.player import Player, Stage
 from agent.reflector import quoted
 from agent.settings import Settings, StoreSettings
+from agent.skilled import Toolbox
 from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from agent.worker import worker
@@ -45,6 +46,8 @@ class Spec(Frozen):
     """Whose memory is consulted, for chat."""
     recall: bool = True
     """Consult memory."""
+    skills: bool = True
+    """Offer skills, where the crew has some."""
     learn: bool = True
     """Write lessons, where the split allows it."""
     guard: bool = False
@@ -85,6 +88,8 @@ class Crew:
     """Who judges."""
     reflector: Reflector
     """Who learns."""
+    skills: Toolbox | None = None
+    """Skills that may be called; None: there are none."""
     emit: Callable[[Event], None] = field(default=lambda _event: None)
     """Who watches."""
 
@@ -200,6 +205,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         reflector=crew.reflector,
         settings=crew.settings.model_copy(update={"store": StoreSettings()}),  # no way to scores
         memory=Notebook(crew.memory) if spec.recall else None,
+        skills=crew.skills if spec.skills else None,
         learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
         tosses=crew.settings.memory.withhold and not spec.thread and not spec.pair,
         forced=spec.forced,
@@ -303,6 +309,7 @@ def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str
         usage=Usage(**state.get("usage", {})),
         attempts=state.get("attempt", 0) + 1,
         reflections=tuple(state.get("reflections", ())),
+        calls=tuple(state.get("called", ())),
         notes=tuple(state.get("notes", ())),
         began=began,
         ended=now(),

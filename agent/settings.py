@@ -108,6 +108,18 @@ class MemorySettings(Frozen):
     """Who writes lessons: a rule over the steps, or the model too; auto spares the embedded one."""
 
 
+class SkillSettings(Frozen):
+    """How skills are used."""
+
+    use: bool = True
+    """Offer active skills to the solver."""
+    most: int = Field(default=3, ge=0)
+    """Most calls that are offered before an action."""
+    choose: Literal["auto", "model", "first"] = "auto"
+    """Who decides on a call: the model, among its actions; or `first`: the best proven skill for
+    the goal is called without asking. `auto` spares the embedded model that choice."""
+
+
 SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]
 Reflection = Literal[
     "default",
@@ -227,6 +239,8 @@ class Settings(BaseSettings):
     """How the solver works."""
     memory: MemorySettings = MemorySettings()
     """How memory is used."""
+    skills: SkillSettings = SkillSettings()
+    """How skills are used."""
     learning: LearningSettings = LearningSettings()
     """Published ways of learning, chosen by name."""
     budget: BudgetSettings = BudgetSettings()
@@ -249,6 +263,8 @@ class Settings(BaseSettings):
         )
         if self.learning != LearningSettings():
             parts.add("learning")
+        if self.skills != SkillSettings():
+            parts.add("skills")
         keep = self.model_dump_json(include=parts) + "".join(
             f"{m.base_url}|{m.name}|{m.file}"
             for m in (self.model, self.verifier, self.reflector)

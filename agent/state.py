@@ -32,6 +32,12 @@ class State(TypedDict, total=False):
     """Lessons that came up in this run."""
     withheld: Annotated[list[str], operator.add]
     """Of those, the ones that are kept from the solver for the whole run."""
+    offers: list[dict[str, Any]]
+    """Calls of skills that may be chosen like actions (see `agent/skilled.py`)."""
+    call: dict[str, Any]
+    """The call that runs, with what it did and saw; empty while none does."""
+    called: Annotated[list[dict[str, Any]], operator.add]
+    """Calls that ended, of all attempts."""
     action: dict[str, Any]
     """The `Action` that was chosen."""
     thought: str
@@ -114,7 +120,13 @@ def recalled_of(state: State) -> tuple[Recalled, ...]:
 
 def begun(seen: Seen) -> State:
     """The state at the beginning of a run."""
-    return {"attempt": 0, "first": seen.observation, "seen": seen.model_dump(), "stop": ""}
+    return {
+        "attempt": 0,
+        "first": seen.observation,
+        "seen": seen.model_dump(),
+        "stop": "",
+        "call": {},
+    }
 
 
 def verdicts_of(state: State) -> tuple[Verdict, ...]:

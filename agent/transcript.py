@@ -16,6 +16,7 @@ from agent.settings import Settings
 from agent.state import State, recalled_of, seen_of, steps_of
 from memory.recall import render
 from memory.text import MARK_CLOSE, MARK_OPEN, unmarked
+from skills.types import Call
 
 EMBEDDED = "(embedded)"
 """Mark in the name of the model that comes with the installation."""
@@ -37,6 +38,8 @@ def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Mes
     tail = [seen_of(state).observation] if turns else [state.get("first", "")]
     if choices and _listed(kit):
         tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
+    if state.get("offers"):
+        tail.append(_calls(state))
     recalled = recalled_of(state)
     if recalled:
         tail.append(render(recalled))
@@ -44,6 +47,13 @@ def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Mes
     room = kit.settings.model.context * CHARS_A_TOKEN - len(system) - len(last["content"]) - 1500
     head: list[Message] = [{"role": "system", "content": system}]
     return [*head, *_fit(turns, int(room)), last]
+
+
+def _calls(state: State) -> str:
+    """The calls that may be chosen, each with what it does."""
+    told = [(str(Call(**one["call"])), one["about"]) for one in state.get("offers", ())]
+    lines = [f"- {call}: {unmarked(about)}" for call, about in told]
+    return "\n".join(["Tested skills; each does several actions by itself:", *lines])
 
 
 def _listed(kit: Kit) -> bool:

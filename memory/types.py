@@ -255,6 +255,8 @@ class StepRecord(Frozen):
     """What the solver said before it acted."""
     recalled: tuple[Recalled, ...] = ()
     """Lessons shown before this action."""
+    skill: str = ""
+    """The call of a skill that this action belongs to; empty: the solver chose it."""
 
 
 class Trajectory(Frozen):
@@ -308,6 +310,8 @@ class Trajectory(Frozen):
     """Lessons that it wrote."""
     reflections: tuple[str, ...] = ()
     """What was to be done better, one for each rejected attempt that was begun again."""
+    calls: tuple[dict[str, Any], ...] = ()
+    """Calls of skills: which, with which arguments, how many steps, and what it said itself."""
     notes: tuple[dict[str, Any], ...] = ()
     """What second looks at answers and actions came to; each names its kind in `by`."""
     began: str = ""

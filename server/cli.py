@@ -20,12 +20,15 @@ from server.commands import (
     evals,
     history,
     keeping,
+    mcp,
     memory,
     models,
     reflecting,
     replaying,
     run,
     serve,
+    skill_learning,
+    skills,
     strategies,
 )
 from server.console import err, safe
@@ -40,11 +43,14 @@ app = typer.Typer(
 doctor.add_to(app)
 chat.add_to(app)
 serve.add_to(app)
+mcp.add_to(app)
 run.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
 replaying.add_to(memory.app)
 keeping.add_to(memory.app)
+skills.add_to(app)
+skill_learning.add_to(skills.app)
 history.add_to(app)
 distill.add_to(app)
 demo.add_to(app)
