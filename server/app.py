@@ -15,7 +15,7 @@ from agent.home import Home, home
 from agent.models.resolve import describe
 from agent.settings import Settings
 from envs.errors import JourneymanError
-from server import api_routes, errors, openai_routes
+from server import api_routes, errors, mcp, openai_routes
 from server.auth import Guard
 from server.turns import Turns
 
@@ -55,6 +55,7 @@ def _app(settings: Settings, *, lifespan: Any) -> FastAPI:
     errors.add_to(app)
     app.include_router(openai_routes.router)
     app.include_router(api_routes.router)
+    mcp.add_to(app)
     app.add_api_route("/healthz", healthz, tags=["health"])
     app.add_api_route("/readyz", readyz, tags=["health"], responses=errors.OF_ERRORS)
     return app
