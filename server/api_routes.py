@@ -15,6 +15,7 @@ from server.api_types import Changes, RunPage, Runs, Undo, Undone
 from server.errors import OF_ERRORS
 from server.memory_routes import Id, Limit, Mem, Offset, origin_of, undone
 from server.memory_routes import router as memory_router
+from server.skill_routes import router as skill_router
 
 T = TypeVar("T")
 router = APIRouter(prefix="/api", responses=OF_ERRORS)
@@ -95,3 +96,4 @@ def _page(found: Sequence[T], limit: int) -> tuple[tuple[T, ...], bool]:
 
 
 router.include_router(memory_router)
+router.include_router(skill_router)
