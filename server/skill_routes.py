@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from agent.crossing import off
 from envs.chat import clean
@@ -63,9 +63,12 @@ class SkillPage(Frozen):
 router = APIRouter(prefix="/skills", tags=["skills"])
 
 
-def shelf_of(memory: Mem) -> Library:
-    """The skills of this server's home."""
-    return Library(memory.ledger, effects=memory.effects)
+def shelf_of(request: Request, memory: Mem) -> Library:
+    """The skills of this server's home; kept, as the first reading reads them all."""
+    shelf = getattr(request.app.state, "shelf", None)
+    if shelf is None:
+        shelf = request.app.state.shelf = Library(memory.ledger, effects=memory.effects)
+    return shelf
 
 
 Shelf = Annotated[Library, Depends(shelf_of)]

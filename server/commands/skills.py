@@ -70,7 +70,7 @@ def list_(
         columns = ("id", "skill", "env", "status", "trials", "effect", "what it does")
         table(f"{len(found)} skills", columns, rows)
     else:
-        out.print("no skills here: they are written from solved train runs, or imported")
+        out.print("no skills here: `journeyman skills learn household:tiny` writes some")
 
 
 @app.command()
