@@ -92,7 +92,7 @@ class Stage:
             return self.seen.observation
 
         def tool(spec: ToolSpec) -> Callable[..., str]:
-            names = list(spec.parameters.get("properties", {}))
+            names = _fields(spec)
 
             def call(*args: Any, **kwargs: Any) -> str:
                 if len(args) > len(names):
@@ -193,14 +193,19 @@ def tool_stubs(tools: Sequence[ToolSpec]) -> str:
     for spec in tools:
         needed = set(spec.parameters.get("required", ()))
         fields = spec.parameters.get("properties", {})
-        ordered = sorted(fields, key=lambda field: field not in needed)
         inside = ", ".join(
             f"{field}: {_TYPES.get(fields[field].get('type', ''), 'object')}"
             + ("" if field in needed else " = ...")
-            for field in ordered
+            for field in _fields(spec)
         )
         lines.append(f'def {spec.name}({inside}) -> str:\n    """{spec.description}"""\n    ...')
     return "\n".join(lines) + "\n"
+
+
+def _fields(spec: ToolSpec) -> list[str]:
+    """Parameters of a tool in the order of its signature: those that it needs come first."""
+    needed = set(spec.parameters.get("required", ()))
+    return sorted(spec.parameters.get("properties", {}), key=lambda field: field not in needed)
 
 
 def _run(
