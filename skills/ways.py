@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from skills.grammar import Grammar, Parsed
@@ -53,7 +53,12 @@ def worded(goal: str, grammar: Grammar) -> tuple[str, dict[str, str]]:
 
     `put a mug in box.` becomes `put a {x} in {y}.` with x = mug and y = box.
     """
-    names = sorted(grammar.kinds, key=lambda one: (-len(one), one))
+    return lettered(goal, grammar.kinds)
+
+
+def lettered(goal: str, kinds: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """`goal` with a parameter for each of these kinds in it, and what they stand for."""
+    names = sorted(kinds, key=lambda one: (-len(one), one))
     values: dict[str, str] = {}
     if not names:
         return goal, values
