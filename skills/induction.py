@@ -131,9 +131,11 @@ def _programs(
     for row in rows:
         support.update({key for key in row if key[0] not in moves and any(key[1])})
     deeds = {key for key, count in support.items() if count >= SUPPORT * len(rows)}
-    # A deed without a word of the goal counts where it stands in every way, always once.
+    # A deed without a word of the goal counts where it stands in every way, always once; one
+    # without any name in it (`look`) only where every way ends with it.
     for key in {key for row in rows for key in row if key[0] not in moves and not any(key[1])}:
-        if all(row.count(key) == 1 for row in rows) and key[1]:
+        last = all(row[-1:] == [key] for row in rows)
+        if all(row.count(key) == 1 for row in rows) and (key[1] or last):
             deeds.add(key)
     orders: Counter[tuple[Key, ...]] = Counter()
     for row in rows:

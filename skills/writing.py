@@ -7,8 +7,10 @@ others call.
 from __future__ import annotations
 
 import re
+from keyword import iskeyword
 
 from skills.induction import Deed, Induced, Program
+from skills.program import TAKEN
 from skills.search import Places, Search
 from skills.types import Draft
 
@@ -168,6 +170,8 @@ def _name(program: Program, taken: set[str]) -> str:
         told = [word for word in words if word not in SMALL] or words or ["do"]
         names.append("_".join(dict.fromkeys(told)))
     name = min(names, key=lambda one: (len(one), one))[:48]
+    if name in TAKEN or iskeyword(name) or name in program.parameters:
+        name = f"do_{name}"
     free, number = name, 2
     while free in taken or free in ("likely", "reach"):
         free, number = f"{name}_{number}", number + 1
