@@ -115,9 +115,9 @@ class SkillSettings(Frozen):
     """Offer active skills to the solver."""
     most: int = Field(default=3, ge=0)
     """Most calls that are offered before an action."""
-    choose: Literal["auto", "model", "first"] = "auto"
+    choose: Literal["model", "first"] = "model"
     """Who decides on a call: the model, among its actions; or `first`: the best proven skill for
-    the goal is called without asking. `auto` spares the embedded model that choice."""
+    the goal is called without asking."""
 
 
 SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]

@@ -14,7 +14,6 @@ from agent.crossing import off
 from agent.kit import Event, Kit
 from agent.player import Seen
 from agent.state import State, add_usage, seen_of
-from agent.transcript import EMBEDDED
 from envs.errors import InternalError
 from envs.types import Action, Frozen, Step, ToolSpec
 from memory.types import Recalled, Source
@@ -128,8 +127,7 @@ async def _asked(state: State, kit: Kit) -> State:
     offers = offers_of(state)
     if not offers:
         return await kit.strategy.choose(state, kit)
-    first = kit.settings.skills.choose
-    if first == "first" or (first == "auto" and EMBEDDED in kit.model.name):
+    if kit.settings.skills.choose == "first":
         text = str(offers[0].call)
         return {"action": Action(text=text).model_dump(), "thought": "", "said": [_reply(text)]}
     seen = seen_of(state)

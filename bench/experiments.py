@@ -150,7 +150,33 @@ MEMORY = Experiment(
     baseline="no memory",
 )
 
-NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY)}
+SKILLS = Experiment(
+    name="skills",
+    title="Do skills let a weak model solve what it fails without them?",
+    note=(
+        "Skills are written without a model from the expert's ways through train tasks, and "
+        "admitted by trials on other train tasks. Measured are val rooms, which no train task "
+        "has. One episode of 50 steps, and each action inside of a skill is a step. `skills` "
+        "lets the model pick a call among its actions, `skills first` calls without asking."
+    ),
+    models={"135M": SMOL},
+    measure=(
+        Tasks(env="alfworld", split="val", n=60),
+        Tasks(env="household:real", split="val", n=60),
+    ),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        ArmSpec(name="no skills", kind="bare", model="135M", n=30),
+        ArmSpec(name="skills", kind="skills", model="135M"),
+        ArmSpec(name="skills first", kind="skills", model="135M", options={"choose": "first"}),
+    ),
+    seeds=(0,),
+    compare=(("skills", "no skills"), ("skills", "expert"), ("skills", "skills first")),
+    baseline="no skills",
+)
+
+NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS)}
 
 
 def named(name: str) -> Experiment:

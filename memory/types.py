@@ -20,6 +20,8 @@ REPLAY = "replay"
 """Arm of runs that play a task again, to compare (`agent/replay.py`); nothing learns of them."""
 LIFE = "rule:life"
 """Who moves lessons from status to status by evidence (`memory/life.py`)."""
+TRIALS = "rule:trials"
+"""Who moves skills from status to status by their trials (`skills/trials.py`)."""
 SHOWABLE: frozenset[Status] = frozenset({"candidate", "probation", "active"})
 """The states in which a lesson may be recalled."""
 

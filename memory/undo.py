@@ -13,7 +13,7 @@ from envs.errors import Refused
 from memory import rows
 from memory.clock import new_id
 from memory.database import Connection
-from memory.types import LIFE, Change
+from memory.types import LIFE, TRIALS, Change
 
 TOLD = 12
 """Most ids named in an error."""
@@ -142,12 +142,13 @@ class _Plan:
     def others(self) -> list[str]:
         """Ids of what would have to go besides what was asked for, newest first.
 
-        Moves by which evidence gave a lesson its status follow from the lesson: they go with it.
+        Moves by which evidence gave a lesson or skill its status follow from it: they go with it.
         """
         return [
             change.id
             for change in self.ordered()
-            if change.id not in self._asked and (change.op, change.actor) != ("status", LIFE)
+            if change.id not in self._asked
+            and not (change.op == "status" and change.actor in (LIFE, TRIALS))
         ]
 
     def ordered(self) -> list[Change]:

@@ -16,13 +16,11 @@ from memory.database import Connection
 from memory.ledger import Ledger
 from memory.measuring import Effects
 from memory.standing import Standing
-from memory.types import Change, Effect, Status
+from memory.types import TRIALS, Change, Effect, Status
 from skills.fitting import fitting, free_name, room
 from skills.program import joined, read
 from skills.types import Skill, Trial
 
-TRIALS = "rule:trials"
-"""Who moves skills from status to status by their trials."""
 CAPACITY = 200
 """Skills of one environment, retired ones not counted."""
 RANK: Mapping[Status, int] = {

@@ -45,7 +45,7 @@ def commands() -> list[str]:
 
 def test_the_tree_is_the_files() -> None:
     told = README.partition("<!-- tree -->")[2].partition("<!-- /tree -->")[0].strip()
-    assert told == tree(), "run `python tests/test_readme.py` to write it anew"
+    assert told == tree(), "run `PYTHONPATH=. python tests/test_readme.py` to write it anew"
 
 
 OFFLINE = ("doctor", "memory list", "memory prune", "history", "distill", "bench", "strategies")

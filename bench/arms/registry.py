@@ -13,6 +13,7 @@ from bench.arms.mechanisms import MSI, CoLearning, IntrospectiveTips, Muse
 from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
 from bench.arms.simple import Bare, Random, ReAct, Resampling
+from bench.arms.skills import Skilled
 from bench.arms.types import Arm, Desk
 from bench.arms.worked import WorkedExample
 from bench.lab.types import ArmSpec
@@ -38,6 +39,7 @@ KINDS: dict[str, type[Arm]] = {
     "journeyman": Journeyman,
     "random-memory": RandomMemory,
     "shuffled-memory": ShuffledMemory,
+    "skills": Skilled,
 }
 NO_MODEL = frozenset({"random", "expert"})
 """Kinds that call no model."""

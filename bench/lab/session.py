@@ -15,6 +15,7 @@ from bench.arms.registry import kind_of
 from bench.lab.audit import contaminated, suspicious
 from bench.lab.conduct import Conductor, Done, Limits, Watch, common
 from bench.lab.demonstrations import starting
+from bench.lab.given_skills import starting_skills
 from bench.lab.manifest import check_same, grown, manifest
 from bench.lab.onray import pool_of
 from bench.lab.plan import Plan, check, planned, seeds_of
@@ -23,7 +24,7 @@ from bench.lab.types import FOLDER, Cell, Experiment, Row, keyless
 from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen
 
-WORKED = "worked"
+WORKED, SKILLED = "worked", "skills"
 """The kind of arm that is given examples."""
 
 
@@ -215,18 +216,24 @@ def _given(
     given: dict[str, dict[str, Any]] = {}
     known = _first_states(plan, table)
     made: dict[tuple[bool, bytes], dict[str, Any]] = {}
+    skills: dict[str, Any] | None = None
     for stream in plan.streams:
         arm = stream.arm
-        if arm.kind != WORKED or arm.name in given:
+        if arm.kind not in (WORKED, SKILLED) or arm.name in given:
             continue
         think, before = bool(arm.options.get("think", True)), known.get(arm.name, b"")
         kept = unpacked(before) if before else None
-        if (think, before) not in made:
+        if arm.kind == SKILLED:
+            if skills is None:
+                skills = starting_skills(envs, known=kept, told=told)
+            given[arm.name] = skills
+        elif (think, before) not in made:
             tokens = plan.experiment.note_tokens
             made[think, before] = starting(
                 envs, plan.tasks, think=think, tokens=tokens, known=kept, told=told
             )
-        given[arm.name] = made[think, before]
+        if arm.kind == WORKED:
+            given[arm.name] = made[think, before]
         if given[arm.name] != kept:
             table.keep(arm.name, stream.seed, 0, packed(given[arm.name]))
     return given
