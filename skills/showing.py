@@ -27,7 +27,7 @@ def demonstrated(env: Env, task: Task) -> Shown | None:
             advice = episode.demonstrate() if isinstance(episode, Demonstrates) else ()
             if not advice:
                 break
-            actions.append(advice[0].text)
+            actions.append(line_of(advice[0]))
             seen = episode.step(advice[0])
             steps.append(_plain(seen))
         if not _solved(episode):
@@ -74,6 +74,13 @@ def by_chance(tasks: Iterable[Task], *, most: int) -> list[Task]:
     while len(chosen) < most and any(queues):
         chosen += [queue.pop(0) for queue in queues if queue]
     return chosen[:most]
+
+
+def line_of(action: Action) -> str:
+    """An action on one line, as runs keep it: the command, or the call as JSON."""
+    if action.tool is None:
+        return action.text
+    return action.model_dump_json(include={"tool", "arguments"})
 
 
 def _action(line: str) -> Action:

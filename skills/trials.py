@@ -25,6 +25,7 @@ from skills.mutants import mutants
 from skills.playing import Stage, play
 from skills.program import problems
 from skills.sandbox import Sandbox
+from skills.showing import line_of
 from skills.types import Purpose, Skill, Trial
 
 NOTHING = "wub"
@@ -169,7 +170,7 @@ def trial(
         "claimed": played.claimed if not solved or played.claimed is not None else True,
         "steps": len(played.actions),
         "error": error,
-        "actions": tuple(_line(action.text, action.tool) for action in played.actions),
+        "actions": tuple(line_of(action) for action in played.actions),
     }
     return told.model_copy(update=update)
 
@@ -305,7 +306,3 @@ def _praise(trials: Sequence[Trial], strength: Strength) -> str:
     other = strength.failed + len(strength.passed)
     copies = f"; {strength.failed} of {other} altered copies fail" if other else ""
     return f"it solved {solved} of {asked} fresh tasks ({low:.0%} to {high:.0%}){copies}"
-
-
-def _line(text: str, tool: str | None) -> str:
-    return text if tool is None else tool

@@ -152,6 +152,68 @@ class Station:
         """Nothing to free."""
 
 
+class Adder:
+    """Solved by one call of a tool, with the sum of two numbers."""
+
+    name = "adder"
+
+    def __init__(self) -> None:
+        self.asked: list[Action] = []
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        return tuple(
+            Task(
+                id=f"{split}/{a}/{b}",
+                env=self.name,
+                goal=f"What is {a} and {b}?",
+                key=f"{a} {b}",
+                split=split,
+                tags=("add", str(a), str(b)),
+            )
+            for a in range(6)
+            for b in range(6)
+            if split == "train"
+        )
+
+    def open(self, task: Task, *, seed: int | None = None) -> AdderEpisode:
+        return AdderEpisode(task, self.asked)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+class AdderEpisode:
+    """One sum."""
+
+    tools = (
+        ToolSpec(
+            name="add",
+            description="Hands in a sum.",
+            parameters={"properties": {"total": {"type": "integer"}}, "required": ["total"]},
+        ),
+    )
+
+    def __init__(self, task: Task, asked: list[Action]) -> None:
+        self.task, self._asked = task, asked
+        self._right = int(task.tags[1]) + int(task.tags[2])
+        self._good = False
+        self.first = Step(observation=task.goal)
+
+    def step(self, action: Action) -> Step:
+        self._asked.append(action)
+        self._good = action.arguments.get("total") == self._right
+        return Step(observation="Right." if self._good else "Wrong.", terminated=True)
+
+    def score(self) -> Score:
+        return Score(value=float(self._good), passed=self._good)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+    def demonstrate(self) -> tuple[Action, ...]:
+        return (Action(tool="add", arguments={"total": self._right}),)
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(workers=1) as opened:
@@ -168,6 +230,11 @@ def library(tmp_path: Path) -> Iterator[Library]:
 @pytest.fixture
 def station() -> type[Station]:
     return Station
+
+
+@pytest.fixture
+def adder() -> type[Adder]:
+    return Adder
 
 
 @pytest.fixture
