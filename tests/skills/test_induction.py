@@ -1,4 +1,4 @@
-"""Programs out of ways of worlds that no code knows: a cabinet, a space station, players by luck."""
+"""Programs out of ways of worlds that no code knows, and of players who won by luck."""
 
 from __future__ import annotations
 
@@ -157,8 +157,14 @@ def renamed(ways: Sequence[Shown], words: dict[str, str]) -> list[Shown]:
 def test_no_word_is_known_beforehand() -> None:
     """The same ways in another tongue give the same program in that tongue."""
     words = {
-        **{"open": "ouvre", "take": "prends", "give": "donne", "drawer": "tiroir"},
-        **{"Bring me the": "Apporte", "spoon": "cuiller", "key": "clef", "candle": "bougie"},
+        "open": "ouvre",
+        "take": "prends",
+        "give": "donne",
+        "drawer": "tiroir",
+        "Bring me the": "Apporte",
+        "spoon": "cuiller",
+        "key": "clef",
+        "candle": "bougie",
     }
     ways = shown(Toy(), 24)
     induced = induce(renamed(ways, words))
