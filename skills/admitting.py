@@ -11,9 +11,12 @@ from collections.abc import Callable, Sequence
 
 from envs.errors import Refused
 from envs.types import Frozen
+from memory.types import Status
 from skills.calling import bound
+from skills.finding import parameters
 from skills.grammar import Grammar
-from skills.trials import Bounds, Ground, Judgement, judge, keeping, solving
+from skills.library import TRIALS
+from skills.trials import Bounds, Ground, Judgement, former, judge, keeping, solving
 from skills.types import Draft, Origin, Shown, Skill
 from skills.ways import commands, worded
 
@@ -80,7 +83,11 @@ def _one(
     active = [one for one in standing.values() if one.status == "active" and one is not old]
     if draft.goals and all(_served(goal, active) for goal in draft.goals):
         return None
-    missing = [name for name in draft.uses if name not in standing]
+    missing = [
+        name
+        for name in draft.uses
+        if name not in standing or standing[name].status == "quarantined"
+    ]
     if missing:
         return Outcome(name=draft.name, reason=f"it calls {missing[0]}, which was refused")
     skill = _skill(draft, ways, env=env, by=by)
@@ -116,17 +123,24 @@ def _helper(ground: Ground, skill: Skill, old: Skill | None, *, bounds: Bounds) 
 def _settled(ground: Ground, skill: Skill, judgement: Judgement) -> Outcome:
     """Moves a skill by its trials; a version that falls short gives way to the one before."""
     library = ground.library
-    status = "active" if judgement.admitted else "retired"
+    status: Status = "active" if judgement.admitted else "retired"
     if judgement.reason.startswith(("it said that", "it tried what", "refused unplayed")):
         status = "quarantined"
+    on_trial = skill.status == "candidate" and not judgement.admitted
+    gives_way = on_trial and former(library, skill) is not None
     library.move(
         skill,
-        status,
+        "candidate" if gives_way else status,
         reason=judgement.reason,
         trials=judgement.trials,
         note=judgement.reason,
         cascade=True,
     )
+    if gives_way:
+        # Its callers stay as they are: nothing that was proven rests on it.
+        written = [one for one in library.history(skill.id) if one.op == "edit"][-1]
+        why = f"version {skill.version} falls short: {judgement.reason}"
+        library.undo(written.id, reason=why, actor=TRIALS, cascade=True)
     return Outcome(
         name=skill.name,
         skill=skill.id,
@@ -185,7 +199,7 @@ def _worded_too(ground: Ground, skill: Skill, wording: str, *, bounds: Bounds) -
     """Makes `skill` answer to one more wording, where it solves the tasks that are worded so."""
     library = ground.library
     now = library.get(skill.id)
-    if any(f"{{{name}" not in wording for name in _parameters(now)):
+    if any(f"{{{name}" not in wording for name in parameters(now)):
         return None
     asked = now.model_copy(update={"goals": (wording,)})
     shown = solving(ground, asked, library.source(now), bounds=bounds)
@@ -196,8 +210,3 @@ def _worded_too(ground: Ground, skill: Skill, wording: str, *, bounds: Bounds) -
         now.model_copy(update={"goals": (*now.goals, wording)}), reason=reason, actor="agent"
     )
     return _settled(ground, fresh, judge(ground, fresh, bounds=bounds))
-
-
-def _parameters(skill: Skill) -> list[str]:
-    inside = skill.signature.partition("(")[2].partition(")")[0]
-    return [part.partition(":")[0].strip() for part in inside.split(",") if part.strip()]

@@ -118,9 +118,12 @@ def judge(ground: Ground, skill: Skill, *, bounds: Bounds = Bounds()) -> Judgeme
     )
 
 
-def tasks_for(env: Env, skill: Skill, *, most: int) -> list[Task]:
-    """Train tasks that it says it solves, none that it was written from, each key once."""
-    known = set(skill.origin.task_keys)
+def tasks_for(env: Env, skill: Skill, *, most: int, rests_on: Iterable[Skill] = ()) -> list[Task]:
+    """Train tasks that it says it solves, each key once.
+
+    None that it, or a skill that it `rests_on`, was written from.
+    """
+    known = {key for one in (skill, *rests_on) for key in one.origin.task_keys}
     fit: dict[str, Task] = {}
     for task in env.tasks("train"):
         if task.key not in known and bound(skill.goals, task.goal) is not None:
@@ -177,7 +180,8 @@ def trial(
 
 def solving(ground: Ground, skill: Skill, source: str, *, bounds: Bounds) -> list[Trial]:
     """Trials on tasks that it says it solves; ends early where it can't be admitted any more."""
-    tasks = tasks_for(ground.env, skill, most=bounds.solve)
+    rests_on = ground.library.closure(skill, latest=True)
+    tasks = tasks_for(ground.env, skill, most=bounds.solve, rests_on=rests_on)
     trials: list[Trial] = []
     for task in tasks:
         trials.append(trial(ground, skill, source, task))
@@ -209,28 +213,37 @@ def declining(
 def keeping(ground: Ground, skill: Skill, *, most: int) -> list[Trial]:
     """What active skills solved before, with this one in the library: by it, or by its callers.
 
-    A skill that is asked for the same goals plays their tasks itself; one that others call is
-    called by them.
+    A skill that is asked for the same goals plays their tasks itself, a new version those of the
+    one before, whatever its goals are by now; one that others call is called by them.
     """
     tasks = {task.id: task for task in ground.env.tasks("train")}
     callers = {one.id for one in ground.library.callers(skill.id, deep=True)} if skill.id else set()
     trials: list[Trial] = []
-    for other in ground.library.all(env=skill.env, status="active"):
+    old = former(ground.library, skill)
+    for other in (*([old] if old else ()), *ground.library.all(env=skill.env, status="active")):
         if other.id == skill.id and other.version == skill.version:
             continue
         player = other if other.id in callers else skill
         past = [one for one in other.trials if one.purpose == "solve" and one.passed]
+        theirs = other.id in (*callers, skill.id)
         mine = [
             one
             for one in past
             if one.task in tasks
-            and (other.id in callers or bound(skill.goals, tasks[one.task].goal) is not None)
+            and (theirs or bound(skill.goals, tasks[one.task].goal) is not None)
         ]
         source = ground.library.source(player, latest=True) if mine else ""
         for one in mine[:most]:
             task = tasks[one.task]
             trials.append(trial(ground, player, source, task, purpose="keep", seed=one.seed))
     return trials
+
+
+def former(library: Library, skill: Skill) -> Skill | None:
+    """The version that was active until this one was written; None: there was none."""
+    versions = library.versions(skill.id) if skill.version > 1 else []
+    past = [one for one in versions if one.version < skill.version][-1:]
+    return past[0] if past and past[0].status == "active" else None
 
 
 def told_apart(
