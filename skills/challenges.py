@@ -14,6 +14,7 @@ from envs.types import Action, Env, Episode, Frozen, Score, Split, Step, Task, T
 from skills.playing import Stage, play
 from skills.program import problems
 from skills.sandbox import Sandbox, SandboxLimits, SandboxResult
+from skills.showing import action_of
 
 FEWEST = 1
 """Failures that a challenge brings along at least; two more are made here."""
@@ -260,7 +261,7 @@ def _shorter(env: Env, challenge: Challenge, solved: Record) -> Record:
     try:
         step = episode.first
         for line in solved.done[:-1]:
-            step = episode.step(_action(line))
+            step = episode.step(action_of(line))
     finally:
         episode.close()
     return Record(done=solved.done[:-1], answers=solved.answers[:-1], offered=step.admissible or ())
@@ -268,12 +269,6 @@ def _shorter(env: Env, challenge: Challenge, solved: Record) -> Record:
 
 def _line(action: Action) -> str:
     return action.text if action.tool is None else action.model_dump_json(exclude={"text"})
-
-
-def _action(line: str) -> Action:
-    if line.startswith('{"tool":'):
-        return Action.model_validate_json(line)
-    return Action(text=line)
 
 
 def _told(said: SandboxResult) -> str:

@@ -52,7 +52,7 @@ def replayed(env: Env, trajectory: Trajectory) -> Shown | None:
         for step in past:
             if _over(seen):
                 return None
-            seen = episode.step(_action(step.action))
+            seen = episode.step(action_of(step.action))
             if seen.observation != step.observation:
                 return None
             actions.append(step.action)
@@ -83,7 +83,8 @@ def line_of(action: Action) -> str:
     return action.model_dump_json(include={"tool", "arguments"})
 
 
-def _action(line: str) -> Action:
+def action_of(line: str) -> Action:
+    """An action as it was written down: a command, or the call of a tool as JSON."""
     if line.startswith('{"tool":'):
         return Action.model_validate_json(line)
     return Action(text=line)
