@@ -26,12 +26,16 @@ from agent.worlds import open_env
 from envs.errors import UserError
 from envs.types import Env
 from memory import postgres, served
-from memory.embed import MiniLM
+from memory.embed import Embedder, MiniLM
 from memory.index import Index
 from memory.ledger import Ledger
 from memory.recall import Memory
+from skills.finding import Finder
 from skills.library import Library
 from skills.sandbox import Sandbox
+
+FOLDERS = {"lessons": "index"}
+"""Where an index lies, if not in a folder of its own name."""
 
 
 class Home:
@@ -106,7 +110,11 @@ class Home:
         if self._toolbox is None:
             sandbox = Sandbox()
             self.at_close(sandbox.close)
-            self._toolbox = Toolbox(Library(self.ledger, effects=self.memory.effects), sandbox)
+            shelf = Library(self.ledger, effects=self.memory.effects)
+            embedder = self.memory.index.embedder
+            index = open_index(self.settings, self.ledger, embedder, name="skills")
+            self.at_close(index.close)
+            self._toolbox = Toolbox(shelf, sandbox, Finder(shelf, index))
         return self._toolbox
 
     async def _verifier(self, *, chat: bool) -> Verifier:
@@ -153,18 +161,24 @@ def open_memory(settings: Settings) -> Memory:
 
     Raises `StoreError` where they can't be used, and `UserError` for an address that is none.
     """
-    ledger, embedder, url = Ledger(ledger_place(settings)), MiniLM(), settings.store.index
-
-    def index(name: str, folder: str) -> Index:
-        if served.is_server(url):
-            return served.ServedIndex(url, embedder, ledger=ledger, name=name)
-        return Index(settings.home / folder, embedder, name=name)
-
+    ledger, embedder = Ledger(ledger_place(settings)), MiniLM()
     try:
-        return Memory(ledger, index("lessons", "index"), episodes=index("episodes", "episodes"))
+        index = open_index(settings, ledger, embedder, name="lessons")
+        episodes = open_index(settings, ledger, embedder, name="episodes")
+        return Memory(ledger, index, episodes=episodes)
     except UserError:
         ledger.close()
         raise
+
+
+def open_index(settings: Settings, ledger: Ledger, embedder: Embedder, *, name: str) -> Index:
+    """An index by its name, in a folder of the home, or on the server that `settings.store` names.
+
+    Raises `StoreError` and `UserError` as `open_memory` does.
+    """
+    if served.is_server(settings.store.index):
+        return served.ServedIndex(settings.store.index, embedder, ledger=ledger, name=name)
+    return Index(settings.home / FOLDERS.get(name, name), embedder, name=name)
 
 
 def ledger_place(settings: Settings) -> Path | str:

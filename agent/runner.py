@@ -29,6 +29,8 @@ from envs.types import Env, Frozen, Score, Task
 from memory.life import Bounds, live
 from memory.recall import Memory
 from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
+from skills.demoting import watch
+from skills.library import Library
 
 
 class Spec(Frozen):
@@ -251,18 +253,25 @@ async def _record(
     written = await off(crew.memory.ledger.add_trajectory, trajectory, changes=changes)
     if any(change.decision == "applied" for change in written):
         await off(crew.memory.sync)
-    await _judge(crew, spec)
+    await _judge(crew, spec, trajectory)
     await crew.graph.forget(run_id)
     return trajectory
 
 
-async def _judge(crew: Crew, spec: Spec) -> None:
-    """After a training run: lessons are moved by what was measured (see `memory/life.py`)."""
+async def _judge(crew: Crew, spec: Spec, trajectory: Trajectory) -> None:
+    """After a training run: lessons and skills are moved by what was measured.
+
+    See `memory/life.py` and `skills/demoting.py`.
+    """
     bounds = crew.settings.memory
     learned = spec.task.split == "train" and spec.learn and bounds.learn
     if bounds.life and learned and not spec.pair:
         within = Bounds(capacity=bounds.capacity, unused=bounds.unused)
         await off(live, crew.memory, within)
+        called = [one["call"]["skill"] for one in trajectory.calls]
+        if called:
+            shelf = Library(crew.memory.ledger, effects=crew.memory.effects)
+            await off(watch, shelf, crew.memory.ledger, called)
 
 
 def _lessons(state: State, spec: Spec, run_id: str) -> list[Lesson]:

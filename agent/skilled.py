@@ -18,10 +18,14 @@ from envs.errors import InternalError
 from envs.types import Action, Frozen, Step, ToolSpec
 from memory.types import Recalled, Source
 from skills.calling import calls
+from skills.finding import Finder, guessed
 from skills.library import Library
 from skills.playing import Played, Stage, advance
 from skills.sandbox import Sandbox
 from skills.types import Call, Skill
+
+NEAR = 2
+"""Skills that are looked at where the goal is worded like none of theirs."""
 
 
 class Offer(Frozen):
@@ -33,21 +37,31 @@ class Offer(Frozen):
     """What it does, in one line."""
     task_keys: tuple[str, ...] = ()
     """Tasks that it was written from."""
+    similarity: float = 1.0
+    """1: the goal is one of its own; else how close it is in meaning."""
 
 
 class Toolbox:
     """What the nodes of a graph are given of skills: no ledger, so no scores of earlier runs."""
 
-    def __init__(self, library: Library, sandbox: Sandbox) -> None:
-        def offers(goal: str, env: str) -> list[Offer]:
+    def __init__(self, library: Library, sandbox: Sandbox, finder: Finder | None = None) -> None:
+        def offers(goal: str, env: str, here: tuple[str, ...]) -> list[Offer]:
             active = {one.id: one for one in library.all(env=env, status="active")}
+            if not active:
+                return []
+            found = [(call, 1.0) for call in calls(active.values(), goal)]
+            if not found and finder is not None:
+                near = finder.near(goal, env=env, most=NEAR)
+                guesses = [(guessed(skill, goal, here), close) for skill, close in near]
+                found = [(call, close) for call, close in guesses if call is not None]
             return [
                 Offer(
                     call=call,
                     about=_told(active[call.skill]),
                     task_keys=active[call.skill].origin.task_keys,
+                    similarity=close,
                 )
-                for call in calls(active.values(), goal)
+                for call, close in found
             ]
 
         def proceed(
@@ -61,7 +75,8 @@ class Toolbox:
             return advance(sandbox, source, skill.name, given, stage=stage, past=past[1:])
 
         self.offers, self.proceed = offers, proceed
-        """Calls for a goal, best proven first; and the next action of one, or what became of it.
+        """Calls for a goal, best proven first, with the commands that are possible here; and the
+        next action of a call, or what became of it.
 
         The first of `past` is what stood there when it was called, after no action.
         """
@@ -71,7 +86,8 @@ async def offered(state: State, kit: Kit) -> State:
     """Which calls are offered now, after the toss of those that came up for the first time."""
     if kit.skills is None or state.get("call"):
         return {"offers": []}
-    found = await off(kit.skills.offers, kit.task.goal, kit.task.env.partition(":")[0])
+    env, here = kit.task.env.partition(":")[0], seen_of(state).admissible or ()
+    found = await off(kit.skills.offers, kit.task.goal, env, here)
     attempt = state.get("attempt", 0)
     done = {one["call"]["skill"] for one in state.get("called", ()) if one["attempt"] == attempt}
     found = [one for one in found if one.call.skill not in done]
@@ -84,7 +100,7 @@ def as_recalled(offer: Offer, *, task_key: str) -> Recalled:
         lesson=offer.call.skill,
         version=offer.call.version,
         text=offer.about,
-        similarity=1.0,
+        similarity=offer.similarity,
         tokens=0,
         source=Source(task_keys=offer.task_keys),
         same_task=task_key in offer.task_keys,
@@ -127,7 +143,7 @@ async def _asked(state: State, kit: Kit) -> State:
     offers = offers_of(state)
     if not offers:
         return await kit.strategy.choose(state, kit)
-    if kit.settings.skills.choose == "first":
+    if kit.settings.skills.choose == "first" and offers[0].similarity == 1.0:
         text = str(offers[0].call)
         return {"action": Action(text=text).model_dump(), "thought": "", "said": [_reply(text)]}
     seen = seen_of(state)

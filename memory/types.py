@@ -22,6 +22,8 @@ LIFE = "rule:life"
 """Who moves lessons from status to status by evidence (`memory/life.py`)."""
 TRIALS = "rule:trials"
 """Who moves skills from status to status by their trials (`skills/trials.py`)."""
+USE = "rule:use"
+"""Who takes skills out of use by what they did there (`skills/demoting.py`)."""
 SHOWABLE: frozenset[Status] = frozenset({"candidate", "probation", "active"})
 """The states in which a lesson may be recalled."""
 

@@ -13,7 +13,7 @@ from envs.errors import Refused
 from memory import rows
 from memory.clock import new_id
 from memory.database import Connection
-from memory.types import LIFE, TRIALS, Change
+from memory.types import LIFE, TRIALS, USE, Change
 
 TOLD = 12
 """Most ids named in an error."""
@@ -148,7 +148,7 @@ class _Plan:
             change.id
             for change in self.ordered()
             if change.id not in self._asked
-            and not (change.op == "status" and change.actor in (LIFE, TRIALS))
+            and not (change.op == "status" and change.actor in (LIFE, TRIALS, USE))
         ]
 
     def ordered(self) -> list[Change]:
