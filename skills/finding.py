@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from memory.vectors import Damaged, VectorIndex
 from skills.fitting import room
@@ -64,12 +64,12 @@ class Finder:
 def text_of(skill: Skill) -> str:
     """What a skill is found by: goals that it reached, in the words of its own goals."""
     given = [one.arguments for one in skill.trials if one.passed and one.purpose == "solve"]
-    told = [
-        re.sub(r"\{(\w+)\+?\}", lambda match: arguments.get(match[1], "something"), goal)
-        for arguments in given[:EXAMPLES] or [{}]
-        for goal in skill.goals
-    ]
+    told = [_filled(goal, one) for one in given[:EXAMPLES] or [{}] for goal in skill.goals]
     return " ".join(dict.fromkeys(told))
+
+
+def _filled(goal: str, arguments: Mapping[str, str]) -> str:
+    return re.sub(r"\{(\w+)\+?\}", lambda match: arguments.get(match[1], "something"), goal)
 
 
 def guessed(skill: Skill, asked: str, offered: Sequence[str]) -> Call | None:
