@@ -1,0 +1,429 @@
+"""Skills in runs: chosen like actions, played step by step, counted, withheld, taken up again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.home import Home, home
+from agent.models.scripted import PolicyModel
+from agent.runner import Spec, interrupted, resume, run
+from agent.settings import load
+from envs.toy import Toy, ToyEpisode
+from envs.types import Action, Step, Task
+from memory.embed import HashEmbedder
+from memory.index import ListIndex
+from memory.ledger import Ledger
+from memory.recall import Memory
+from memory.types import Trajectory
+from skills.library import Library
+from skills.types import Origin, Skill, Trial
+
+Messages = Sequence[dict[str, Any]]
+Schema = dict[str, Any] | None
+Policy = Callable[[Messages, Schema], dict[str, Any]]
+SPOON = next(task for task in Toy().tasks("train") if task.tags[1] == "spoon")
+HOME = Toy().open(SPOON).demonstrate()[0].text
+GOALS = ("Bring me the {x}.",)
+REQUIRES = ("open * drawer", "take *", "give *")
+BRING = f'''\
+def bring(x: str) -> bool:
+    """Brings what lies where spoons lie."""
+    act("{HOME}")
+    if "take " + x not in offered():
+        return False
+    act("take " + x)
+    return act("give " + x).startswith("Thank you")
+'''
+FAILS = 'def fails(x: str) -> bool:\n    act("open red drawer")\n    return False\n'
+GIVES_UP = "def gives_up(x: str) -> bool:\n    return False\n"
+BREAKS = 'def breaks(x: str) -> bool:\n    act("open red drawer")\n    return 1 // 0 > 0\n'
+
+
+def choices(schema: Schema) -> list[str]:
+    assert schema is not None
+    return schema["properties"]["action"]["enum"]
+
+
+def plain(messages: Messages, schema: Schema) -> dict[str, Any]:
+    """Does what has to be done, one action after the other."""
+    offered = choices(schema)
+    return {"action": next(w for w in ("give spoon", "take spoon", HOME) if w in offered)}
+
+
+def calls_first(messages: Messages, schema: Schema) -> dict[str, Any]:
+    """Calls what is offered, else does it itself."""
+    found = [one for one in choices(schema) if "(x=" in one]
+    return {"action": found[0]} if found else plain(messages, schema)
+
+
+@asynccontextmanager
+async def place(folder: Path, policy: Policy = calls_first, **settings: Any) -> AsyncIterator[Home]:
+    memory = Memory(Ledger(folder / "ledger.db"), ListIndex(HashEmbedder()))
+    given = {"learn": False, "drafts": "plain", "withhold": False}
+    settings["memory"] = {**given, **settings.get("memory", {})}
+    options = load(home=str(folder), **settings)
+    models = {"model": PolicyModel(policy)}
+    async with home(options, memory=memory, models=models) as opened:
+        yield opened
+
+
+def add(home_: Home, code: str, **fields: Any) -> Skill:
+    """An active skill; it solved as many tasks as its name is long, so names tell the order."""
+    library = Library(home_.ledger)
+    name = code.partition("def ")[2].partition("(")[0]
+    given = {"id": f"S-{name}", "name": name, "env": "toy", "goals": GOALS, "requires": REQUIRES}
+    skill = Skill.model_validate({**given, "code": code, **fields})
+    added = library.add(skill, reason="written")
+    trials = [Trial(task=f"t{n}", task_key=f"k{n}", passed=True) for n in range(len(name))]
+    return library.move(added, "active", reason="passed", trials=trials, cascade=True)[-1]
+
+
+def spec(task: Task = SPOON, **fields: Any) -> Spec:
+    return Spec(task=task, seed=task.seed, learn=False, **fields)
+
+
+async def played(home_: Home, task: Task = SPOON, **fields: Any) -> Trajectory:
+    done = await run(await home_.crew(), Toy(), spec(task, **fields))
+    assert done.error == ""
+    return done
+
+
+async def requests(home_: Home) -> list[list[str]]:
+    """What the model could choose from, each time it was asked."""
+    model = await home_.model()
+    assert isinstance(model, PolicyModel)
+    return [choices(one.schema_) for one in model.requests]
+
+
+def actions(done: Trajectory) -> list[str]:
+    return [step.action for step in done.steps]
+
+
+async def test_a_model_calls_a_skill_and_each_of_its_actions_is_a_step(tmp_path: Path) -> None:
+    async with place(tmp_path) as home_:
+        add(home_, BRING)
+        done = await played(home_)
+        asked = await requests(home_)
+    assert actions(done) == [HOME, "take spoon", "give spoon"]
+    assert [step.skill for step in done.steps] == ["bring(x='spoon')"] * 3
+    assert [step.index for step in done.steps] == [0, 1, 2]
+    assert done.score is not None
+    assert done.score.passed
+    assert len(asked) == 1
+    (call,) = done.calls
+    assert call["call"] == {
+        "skill": "S-bring",
+        "version": 1,
+        "name": "bring",
+        "arguments": {"x": "spoon"},
+    }
+    assert (call["steps"], call["attempt"], call["error"]) == (3, 0, "")
+
+
+async def test_what_is_offered_is_told_and_may_be_left(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def listens(messages: Messages, schema: Schema) -> dict[str, Any]:
+        told.append(str(messages[-1]["content"]))
+        return plain(messages, schema)
+
+    async with place(tmp_path, listens) as home_:
+        add(home_, BRING)
+        done = await played(home_)
+        asked = await requests(home_)
+    assert done.calls == ()
+    assert [step.skill for step in done.steps] == ["", "", ""]
+    assert [one[0] for one in asked] == ["bring(x='spoon')"] * 3
+    line = "- bring(x='spoon'): Brings what lies where spoons lie. (solved 5 of 5 tasks)"
+    assert all(line in one for one in told)
+
+
+async def test_the_first_is_called_without_asking_where_that_is_set(tmp_path: Path) -> None:
+    async with place(tmp_path, skills={"choose": "first"}) as home_:
+        add(home_, BRING)
+        done = await played(home_)
+        asked = await requests(home_)
+    assert actions(done) == [HOME, "take spoon", "give spoon"]
+    assert asked == []
+    assert (done.usage.calls, done.usage.completion_tokens) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "steps", "claimed", "error"),
+    [
+        (FAILS, 1, False, ""),
+        (GIVES_UP, 0, False, ""),
+        (BREAKS, 1, None, "ZeroDivisionError"),
+        (FAILS.replace("open red drawer", "burn it"), 0, None, "not allowed: 'burn it'"),
+        (FAILS.replace("return False", "return True"), 1, True, ""),
+    ],
+)
+async def test_a_call_that_does_not_solve_leaves_the_solver_free(
+    tmp_path: Path, code: str, steps: int, claimed: bool | None, error: str
+) -> None:
+    async with place(tmp_path) as home_:
+        add(home_, code)
+        done = await played(home_)
+        asked = await requests(home_)
+    (call,) = done.calls
+    assert (call["steps"], call["claimed"]) == (steps, claimed)
+    assert error in call["error"]
+    assert actions(done)[steps:] == [HOME, "take spoon", "give spoon"]
+    assert [bool(step.skill) for step in done.steps] == [True] * steps + [False] * 3
+    assert [any("(x=" in one for one in listed) for listed in asked] == [True, *[False] * 3]
+    said = [one for one in done.messages if one["role"] == "assistant"]
+    assert len(said) == len(done.steps)
+    assert [json.loads(one["content"])["action"] for one in said][steps:] == actions(done)[steps:]
+
+
+async def test_calls_that_end_at_once_do_not_go_round_for_ever(tmp_path: Path) -> None:
+    async with place(tmp_path, skills={"choose": "first"}) as home_:
+        for number in range(3):
+            add(home_, GIVES_UP.replace("False", f"{number} > 9").replace("_up", f"_up{number}"))
+        done = await played(home_)
+    assert len(done.calls) == 3
+    assert actions(done) == [HOME, "take spoon", "give spoon"]
+
+
+async def test_the_next_best_is_offered_when_one_failed(tmp_path: Path) -> None:
+    async with place(tmp_path, skills={"most": 1}) as home_:
+        add(home_, FAILS.replace("fails", "fails_with_a_long_name"))
+        add(home_, BRING)
+        done = await played(home_)
+        asked = await requests(home_)
+    called = [one["call"]["name"] for one in done.calls]
+    assert called == ["fails_with_a_long_name", "bring"]
+    assert all(sum("(x=" in one for one in listed) < 2 for listed in asked)
+
+
+async def test_the_budget_counts_what_a_skill_does(tmp_path: Path) -> None:
+    async with place(tmp_path, budget={"steps": 2}) as home_:
+        add(home_, BRING)
+        done = await played(home_)
+    assert (done.stop, actions(done)) == ("budget:steps", [HOME, "take spoon"])
+
+
+async def test_the_limit_of_an_episode_ends_a_call(tmp_path: Path) -> None:
+    code = 'def loops(x: str) -> bool:\n    while True:\n        act("open red drawer")\n'
+    async with place(tmp_path) as home_:
+        add(home_, code)
+        done = await played(home_)
+    assert len(done.steps) == 5
+    assert done.stop == "limit"
+    assert [(one["steps"], one["claimed"]) for one in done.calls] == [(5, None)]
+
+
+async def test_in_a_new_attempt_a_call_may_be_made_again(tmp_path: Path) -> None:
+    def stubborn(messages: Messages, schema: Schema) -> dict[str, Any]:
+        found = [one for one in choices(schema) if "(x=" in one]
+        return {"action": (found or choices(schema))[0]}
+
+    async with place(tmp_path, stubborn, solver={"retries": 1}) as home_:
+        add(home_, FAILS)
+        done = await played(home_)
+    assert done.attempts == 2
+    assert [one["attempt"] for one in done.calls] == [0, 1]
+    assert sum(bool(step.skill) for step in done.steps) == 2
+
+
+@pytest.mark.parametrize("status", ["candidate", "quarantined", "retired"])
+async def test_only_what_is_active_is_offered(tmp_path: Path, status: Any) -> None:
+    async with place(tmp_path) as home_:
+        Library(home_.ledger).move(add(home_, BRING), status, reason="test")
+        done = await played(home_)
+        asked = await requests(home_)
+    assert (done.calls, len(asked)) == ((), 3)
+
+
+async def test_skills_can_be_switched_off(tmp_path: Path) -> None:
+    async with place(tmp_path / "a") as home_:
+        add(home_, BRING)
+        assert (await played(home_, skills=False)).calls == ()
+    async with place(tmp_path / "b", skills={"use": False}) as home_:
+        add(home_, BRING)
+        assert (await played(home_)).calls == ()
+    async with place(tmp_path / "c", skills={"most": 0}) as home_:
+        add(home_, BRING)
+        assert (await played(home_)).calls == ()
+
+
+async def test_skills_of_another_environment_are_not_offered(tmp_path: Path) -> None:
+    async with place(tmp_path) as home_:
+        add(home_, BRING, env="household:tiny")
+        assert (await played(home_)).calls == ()
+
+
+async def test_that_a_skill_came_up_is_noted_like_a_lesson(tmp_path: Path) -> None:
+    async with place(tmp_path) as home_:
+        add(home_, BRING, origin=Origin(task_keys=("another",)))
+        add(home_, FAILS, origin=Origin(task_keys=(SPOON.key,)))
+        done = await played(home_)
+        noted = {one.lesson: one for one in home_.ledger.exposures(episode=done.id)}
+    assert set(noted) == {"S-bring", "S-fails"}
+    assert all(one.shown and one.probability == 1.0 for one in noted.values())
+    assert [noted[name].same_task for name in ("S-bring", "S-fails")] == [False, True]
+    assert noted["S-bring"].first_step == 0
+
+
+CALLER = '''\
+def fetch(x: str) -> bool:
+    """Has it brought."""
+    return bring(x)
+'''
+
+
+async def test_withheld_for_a_whole_run_a_skill_still_serves_others(tmp_path: Path) -> None:
+    tasks = [task for task in Toy().tasks("train") if task.tags[1] == "spoon"][:24]
+    async with place(tmp_path, memory={"withhold": True}) as home_:
+        low = add(home_, BRING)
+        add(home_, CALLER, uses=(low.id,))
+        crew = await home_.crew()
+        done = [
+            await run(crew, Toy(), spec(task), run_id=f"r{number}")
+            for number, task in enumerate(tasks)
+        ]
+        shown = {
+            (one.episode, one.lesson): one.shown
+            for name in ("S-bring", "S-fetch")
+            for one in home_.ledger.exposures(lesson=name)
+        }
+        effect = home_.memory.effects.of("S-bring")
+        asked = await requests(home_)
+    assert len(shown) == 48
+    assert effect.shown + effect.withheld == 24
+    named = [{step.skill.partition("(")[0] for step in one.steps} for one in done]
+    for one, names in zip(done, named, strict=True):
+        told = {name for name in ("bring", "fetch") if shown[one.id, f"S-{name}"]}
+        assert names <= told or (not told and names == {""})
+        assert bool(told) == ("" not in names)
+    served = [n for n, one in enumerate(done) if not shown[one.id, "S-bring"]]
+    assert any(named[n] == {"fetch"} for n in served)
+    assert all(one.score and one.score.passed for one in done)
+    assert len(asked) == sum(3 if names == {""} else 1 for names in named)
+
+
+async def test_nothing_is_withheld_from_other_splits(tmp_path: Path) -> None:
+    tasks = [task for task in Toy().tasks("val") if task.tags[1] == "spoon"][:8]
+    async with place(tmp_path, memory={"withhold": True}) as home_:
+        add(home_, BRING)
+        done = [await played(home_, task) for task in tasks]
+    assert all(len(one.calls) == 1 for one in done)
+
+
+async def test_a_replay_forces_a_skill_in_or_out(tmp_path: Path) -> None:
+    async with place(tmp_path) as home_:
+        add(home_, BRING)
+        both = [
+            await played(home_, forced={"S-bring": forced}, pair="p") for forced in (True, False)
+        ]
+    assert [len(one.calls) for one in both] == [1, 0]
+
+
+class Deadly(Toy):
+    """Kills the process in the middle of its n-th action."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self._left = at
+
+    def open(self, task: Task, *, seed: int | None = None) -> ToyEpisode:
+        episode = super().open(task, seed=seed)
+        step = episode.step
+
+        def deadly(action: Action) -> Step:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return step(action)
+
+        episode.step = deadly
+        return episode
+
+
+def kill_at(folder: Path, action: int) -> None:
+    """Calls the skill in a process of its own that is killed in the middle of an action."""
+    command = [sys.executable, __file__, str(folder), str(action)]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60)
+    assert done.returncode == -signal.SIGKILL
+
+
+def victim(folder: str, action: int) -> None:
+    """What the other process does."""
+
+    async def go() -> None:
+        async with place(Path(folder)) as home_:
+            add(home_, BRING)
+            await run(await home_.crew(), Deadly(action), spec(), run_id="victim")
+
+    asyncio.run(go())
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose only run was killed in the middle of the second action; to be copied."""
+    folder = tmp_path_factory.mktemp("killed")
+    kill_at(folder, 2)
+    return folder
+
+
+@pytest.mark.parametrize("action", [1, 2, 3])
+async def test_a_run_killed_in_the_middle_of_a_call_takes_the_same_actions(
+    tmp_path: Path, killed: Path, action: int
+) -> None:
+    folder = tmp_path / "home"
+    if action == 2:
+        shutil.copytree(killed, folder)
+    else:
+        kill_at(folder, action)
+    async with place(folder) as home_:
+        assert [row.id for row in interrupted(home_.ledger.runs(status="running"))] == ["victim"]
+        done = await resume(await home_.crew(), Toy(), "victim")
+        asked = await requests(home_)
+    async with place(tmp_path / "other") as home_:
+        add(home_, BRING)
+        whole = await played(home_)
+    assert done.error == ""
+    assert actions(done) == actions(whole)
+    assert [step.skill for step in done.steps] == [step.skill for step in whole.steps]
+    assert (done.calls, done.score, done.messages) == (whole.calls, whole.score, whole.messages)
+    assert asked == []
+
+
+async def test_the_version_that_was_called_is_played_to_its_end(
+    tmp_path: Path, killed: Path
+) -> None:
+    async with place(shutil.copytree(killed, tmp_path / "home")) as home_:
+        library = Library(home_.ledger)
+        old = library.get("bring")
+        code = old.code.replace(HOME, "open red drawer")
+        fresh = library.revise(old.model_copy(update={"code": code}), reason="worse")
+        library.move(fresh, "active", reason="by mistake")
+        done = await resume(await home_.crew(), Toy(), "victim")
+    assert actions(done) == [HOME, "take spoon", "give spoon"]
+    assert [one["call"]["version"] for one in done.calls] == [1]
+
+
+async def test_a_skill_that_is_retired_meanwhile_ends_what_it_began(
+    tmp_path: Path, killed: Path
+) -> None:
+    async with place(shutil.copytree(killed, tmp_path / "home")) as home_:
+        Library(home_.ledger).retire("bring", reason="not needed")
+        done = await resume(await home_.crew(), Toy(), "victim")
+        asked = await requests(home_)
+    assert (done.error, len(done.calls), asked) == ("", 1, [])
+
+
+if __name__ == "__main__":
+    victim(sys.argv[1], int(sys.argv[2]))
