@@ -8,7 +8,9 @@ from agent.proposers.registry import PROPOSERS
 from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
 from envs.types import Frozen
 
-Part = Literal["solver", "verifier", "reflector", "memory", "proposer", "selection", "arm", "eval"]
+Part = Literal[
+    "solver", "verifier", "reflector", "memory", "proposer", "skills", "selection", "arm", "eval"
+]
 
 
 class Choice(Frozen):
@@ -36,6 +38,7 @@ def choices(settings: Settings) -> tuple[Choice, ...]:
         *_learners(settings),
         *_mechanisms(settings),
         *_proposers(),
+        *_writers(),
         *_thinking_over(settings.learning),
     )
 
@@ -227,6 +230,46 @@ def _proposers() -> tuple[Choice, ...]:
             chosen=None,
         )
         for name, kind in PROPOSERS.items()
+    )
+
+
+def _writers() -> tuple[Choice, ...]:
+    """How skills come to be, and the tasks that they are tried on."""
+    told = (
+        (
+            "induction",
+            "lays solved runs over each other; what recurs is a program; asks no model",
+            "",
+            "journeyman skills learn",
+        ),
+        (
+            "model",
+            "a model writes code from solved runs and mends it by what checks and practice find",
+            "",
+            "journeyman skills learn --with model",
+        ),
+        (
+            "relabel",
+            "failed runs count as ways to goals that they reached by the environment's score",
+            "Colas et al. 2023, LMA3, arXiv 2305.12487",
+            "journeyman skills learn --relabel",
+        ),
+        (
+            "weave",
+            "practises goals that no skill answers to, and writes skills from what held",
+            "Zheng et al. 2025, SkillWeaver, arXiv 2504.07079",
+            "journeyman skills weave",
+        ),
+        (
+            "challenge",
+            "a model makes up tasks as code; kept are those whose verifier can tell",
+            "Zhou et al. 2025, Self-Challenging Language Model Agents, arXiv 2506.01716",
+            "journeyman skills challenge",
+        ),
+    )
+    return tuple(
+        Choice(part="skills", name=name, does=does, paper=paper, setting=setting, chosen=None)
+        for name, does, paper, setting in told
     )
 
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from agent.challenger import kept
 from agent.settings import Settings
 from envs.alfworld import Alfworld
-from envs.errors import UnknownName
+from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
 from envs.toy import Toy
 from envs.types import Env
+from skills.challenges import Challenges
+from skills.sandbox import Sandbox
 
 NAMES = ("alfworld", "household", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
-    """The environment called `name`; `household:LEVEL` picks a level.
+    """The environment called `name`; `household:LEVEL` picks a level, `challenges:ENV` holds the
+    tasks that were made up in another.
 
     Raises `UnknownName`, and `Missing` where its data or packages are not there.
     """
     kind, _, level = name.partition(":")
+    if kind == "challenges" and level:
+        return _challenges(level, settings, workers=workers)
     cache = settings.home / "cache" / kind
     if name == "toy":
         return Toy()
@@ -28,6 +34,17 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     if kind == "household":
         return Household(cache, level=level or "real", workers=workers)
     raise UnknownName("environment", name, [*NAMES, *(f"household:{one}" for one in LEVELS)])
+
+
+def _challenges(name: str, settings: Settings, *, workers: int) -> Env:
+    found = kept(settings.home, name)
+    if not found:
+        raise Missing(
+            f"no tasks were made up in {clip(name)}",
+            repair=f"run `journeyman skills challenge {clip(name)}`",
+        )
+    world = open_env(name, settings, workers=workers)
+    return Challenges(world, found, sandbox=Sandbox(), owned=True)
 
 
 def alfworld_data(settings: Settings) -> Path:

@@ -139,9 +139,15 @@ def verdict(sandbox: Sandbox, challenge: Challenge, record: Record) -> SandboxRe
 class Challenges:
     """Admitted challenges as an environment: its reward is what their verifiers say."""
 
-    def __init__(self, env: Env, challenges: Sequence[Challenge], *, sandbox: Sandbox) -> None:
-        """Raises `Refused` for a challenge that is not admitted; they are all played here."""
+    def __init__(
+        self, env: Env, challenges: Sequence[Challenge], *, sandbox: Sandbox, owned: bool = False
+    ) -> None:
+        """Raises `Refused` for a challenge that is not admitted; they are all played here.
+
+        `owned`: world and sandbox are closed with it.
+        """
         self.name = f"challenges:{env.name}"
+        self._owned = owned
         self._env = env
         self._sandbox = sandbox
         self._known = {one.id: one for one in challenges}
@@ -164,7 +170,10 @@ class Challenges:
         return ChallengeEpisode(task, inner, challenge, sandbox=self._sandbox)
 
     def close(self) -> None:
-        """Leaves the world open for others that use it."""
+        """Leaves the world open for others that use it, unless it is its own."""
+        if self._owned:
+            self._env.close()
+            self._sandbox.close()
 
     def _task(self, challenge: Challenge) -> Task:
         world = _world(self._env, challenge)

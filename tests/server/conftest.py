@@ -132,20 +132,25 @@ def read_events() -> Callable[[str], list[dict[str, Any]]]:
     return events
 
 
-Serves = Callable[[Callable[[dict[str, Any]], dict[str, Any]]], dict[str, str]]
+Serves = Callable[[Callable[[dict[str, Any]], dict[str, Any] | str]], dict[str, str]]
 
 
 @pytest.fixture
 def serves(tmp_path: Path) -> Iterator[Serves]:
-    """Serves a model over loopback that answers by the schema; gives the variables that name it."""
+    """Serves a model over loopback that answers by the schema ({} where none is given).
+
+    Gives the variables that name it.
+    """
     servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
 
-    def serve(says: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, str]:
+    def serve(says: Callable[[dict[str, Any]], dict[str, Any] | str]) -> dict[str, str]:
         class Says(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                said = says(body["response_format"]["json_schema"]["schema"])
-                message = {"role": "assistant", "content": json.dumps(said)}
+                asked = body.get("response_format", {}).get("json_schema", {})
+                said = says(asked.get("schema", {}))
+                text = said if isinstance(said, str) else json.dumps(said)
+                message = {"role": "assistant", "content": text}
                 choice = {"index": 0, "finish_reason": "stop", "message": message}
                 usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
                 whole = {"id": "x", "object": "chat.completion", "created": 0, "model": "says"}
