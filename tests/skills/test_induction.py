@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from envs.household import Household
 from envs.toy import Toy
 from envs.types import Action, Env, Step, Task
+from envs.workers import WorkerPool
 from skills.grammar import Grammar
 from skills.induction import Induced, induce
 from skills.search import Search
@@ -178,3 +182,21 @@ def test_the_order_of_ways_does_not_matter_much(station: Any) -> None:
     assert forms(induce(ways)) == forms(induce(ways[::-1]))
     assert commands(ways) == commands(ways[::-1])
     assert Grammar(commands(ways)).parse("float to med bay").names == ("med bay",)
+
+
+@pytest.mark.skipif(not find_spec("alfworld"), reason='pip install "journeyman[alfworld]"')
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_household(tmp_path: Path) -> None:
+    env = Household(tmp_path, level="tiny", per_split=60, pool=WorkerPool(0))
+    try:
+        tasks = [one for one in env.tasks("train") if one.tags[0] == "pick_and_place_simple"]
+        ways = [way for way in (demonstrated(env, task) for task in tasks[:6]) if way]
+    finally:
+        env.close()
+    assert len(ways) >= 5
+    induced = induce(ways)
+    take, move = induced.programs[0].deeds
+    assert (take.form, take.names[0], take.numbered) == ("take * from *", "{x}", (True, True))
+    assert (move.form, move.names) == ("move * to *", ("{x}", "{y}"))
+    assert induced.search.forms[0] == "go to *"
+    assert set(induced.programs[0].parameters) == {"x", "y"}
