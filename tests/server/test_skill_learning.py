@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from envs.errors import Missing
+from envs.errors import Missing, Refused
 from envs.toy import Toy
 from server.cli import app
 
@@ -128,3 +128,28 @@ def test_an_environment_without_made_up_tasks_says_how_to_make_some(tmp_path: Pa
     assert isinstance(done.exception, Missing)
     with pytest.raises(Missing, match="journeyman skills challenge toy"):
         raise done.exception
+
+
+def test_without_a_model_skills_are_induced_told_and_taken_back(tmp_path: Path) -> None:
+    variables = {"JOURNEYMAN_HOME": str(tmp_path), "COLUMNS": "250"}
+    how = ("skills", "learn", "toy", "--from", "expert", "-n", "12", "--tasks", "8")
+    done = CliRunner().invoke(app, how, env={**QUIET, **variables})
+    assert done.exception is None, done.exception
+    assert "3 drafts from 12 ways" in done.stdout
+    assert "it solved 8 of 8 fresh tasks" in done.stdout
+    assert "expert: 12 of 12 tasks shown, 12 solved" in done.stderr
+    assert len(journeyman("skills", "list", "--status", "active", env=variables)) == 3
+    again = journeyman(*how, env=variables)
+    assert again["usage"]["calls"] == 0
+    assert not any(one["admitted"] for one in again["outcomes"])
+    history = journeyman("skills", "show", "bring", env=variables)["history"]
+    CliRunner().invoke(app, ["undo", history[-1]["batch"]], env={**QUIET, **variables})
+    assert journeyman("skills", "list", "--status", "active", env=variables) == []
+
+
+def test_without_solved_runs_the_repair_is_told(tmp_path: Path) -> None:
+    variables = {**QUIET, "JOURNEYMAN_HOME": str(tmp_path)}
+    error = CliRunner().invoke(app, ["skills", "learn", "toy"], env=variables).exception
+    assert isinstance(error, Refused)
+    assert "--from expert" in str(error)
+    assert "\n" not in str(error)
