@@ -161,12 +161,13 @@ def trial(
         played = play(ground.sandbox, source, skill.name, given, stage=stage, do=episode.step)
         score = episode.score()
         solved = bool(score and score.passed)
+        unscored = "" if score else "the environment gives no score to go by"
     except EnvError as error:
         return told.model_copy(update={"error": one_line(str(error))})
     finally:
         episode.close()
     refused = f"it tried what it does not require: {played.refused[0]}" if played.refused else ""
-    error = refused or played.error
+    error = refused or played.error or unscored
     good = solved if purpose != "decline" else played.claimed is not True or solved
     update = {
         "passed": good and not error,
@@ -241,9 +242,14 @@ def keeping(ground: Ground, skill: Skill, *, most: int) -> list[Trial]:
 
 def former(library: Library, skill: Skill) -> Skill | None:
     """The version that was active until this one was written; None: there was none."""
-    versions = library.versions(skill.id) if skill.version > 1 else []
-    past = [one for one in versions if one.version < skill.version][-1:]
-    return past[0] if past and past[0].status == "active" else None
+    stood: Skill | None = None
+    for change in library.history(skill.id) if skill.version > 1 else []:
+        if change.decision != "applied" or change.after is None:
+            continue
+        if change.op == "edit" and change.after["version"] == skill.version:
+            break
+        stood = Skill.model_validate(change.after)
+    return stood if stood is not None and stood.status == "active" else None
 
 
 def told_apart(

@@ -188,7 +188,13 @@ def test_a_new_version_that_falls_short_gives_way(ground: Grounds, library: Libr
     assert statuses(library)["bring"] == ("active", 1)
     assert solves(there, "bring")
     assert outcome.reason in told_of(library, "bring")
-    assert len(library.versions("bring")) == 2
+    drafts = written(induce(ways), count=len(ways))
+    for number in (3, 4):
+        worse = rewritten(drafts, "bring", 'rf"give', f'rf"hand{number}')
+        (outcome,) = admit(there, worse, ways, by="somebody", bounds=FEW)
+        assert (outcome.admitted, outcome.version) == (False, number)
+        assert statuses(library) == dict.fromkeys(("likely", "reach", "bring"), ("active", 1))
+    assert solves(there, "bring")
 
 
 def test_a_drop_takes_a_skill_out_of_use_with_its_callers(

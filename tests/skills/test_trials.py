@@ -267,6 +267,20 @@ def test_an_environment_that_breaks_is_told_in_the_trial(ground: Grounds, librar
     assert told.error == "the worker died; start it again"
 
 
+def test_without_a_score_nothing_is_proven_and_nobody_lied(
+    ground: Grounds, library: Library
+) -> None:
+    class Scoreless(Toy):
+        def open(self, task: Task, *, seed: int | None = None) -> Any:
+            episode: Any = super().open(task, seed=seed)
+            episode.score = lambda: None
+            return episode
+
+    reason = refused(ground(Scoreless()), skill(library, BRING))
+    assert reason.startswith("it solved 0 of ")
+    assert reason.endswith("; the environment gives no score to go by")
+
+
 def test_every_episode_is_closed(ground: Grounds, library: Library) -> None:
     opened: list[Any] = []
 
