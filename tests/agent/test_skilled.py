@@ -331,6 +331,36 @@ async def test_a_replay_forces_a_skill_in_or_out(tmp_path: Path) -> None:
     assert [len(one.calls) for one in both] == [1, 0]
 
 
+async def test_one_that_works_until_it_is_admitted_falls_in_use(tmp_path: Path) -> None:
+    """Its trials were fine; in runs it takes and never gives. Val runs leave it alone."""
+    trials = tuple(Trial(task=f"t{n}", task_key=f"k{n}", passed=True) for n in range(24))
+    code = BRING.replace('return act("give " + x).startswith("Thank you")', "return True")
+    train = [task for task in Toy().tasks("train") if task.tags[1] == "spoon"][:8]
+    val = [task for task in Toy().tasks("val") if task.tags[1] == "spoon"][:8]
+    async with place(tmp_path, gives_nothing, memory={"learn": True}) as home_:
+        added = add(home_, code)
+        library = Library(home_.ledger)
+        library.move(added, "active", reason="passed", trials=trials)
+        crew = await home_.crew()
+        for task in val:
+            await run(crew, Toy(), Spec(task=task, seed=task.seed))
+        assert library.get("bring").status == "active"
+        for task in train:
+            await run(crew, Toy(), Spec(task=task, seed=task.seed))
+        fallen = library.get("bring")
+        change = library.history("bring")[-1]
+    assert fallen.status == "probation"
+    assert "runs that called it were solved" in change.reason
+    assert change.actor == "rule:use"
+
+
+def gives_nothing(messages: Messages, schema: Schema) -> dict[str, Any]:
+    """Calls what is offered, and then does nothing of use."""
+    found = [one for one in choices(schema) if "(x=" in one]
+    rest = [one for one in choices(schema) if one.startswith("open ")]
+    return {"action": (found or rest)[0]}
+
+
 class Deadly(Toy):
     """Kills the process in the middle of its n-th action."""
 
