@@ -90,7 +90,11 @@ async def offered(state: State, kit: Kit) -> State:
     found = await off(kit.skills.offers, kit.task.goal, env, here)
     attempt = state.get("attempt", 0)
     done = {one["call"]["skill"] for one in state.get("called", ()) if one["attempt"] == attempt}
-    found = [one for one in found if one.call.skill not in done]
+    found = [
+        one
+        for one in found
+        if one.call.skill not in done and not (kit.guard and kit.task.key in one.task_keys)
+    ]
     return {"offers": [one.model_dump() for one in found[: kit.settings.skills.most]]}
 
 

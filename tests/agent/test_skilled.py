@@ -277,6 +277,18 @@ async def test_that_a_skill_came_up_is_noted_like_a_lesson(tmp_path: Path) -> No
     assert noted["S-bring"].first_step == 0
 
 
+async def test_in_experiments_a_task_is_offered_nothing_that_was_written_from_it(
+    tmp_path: Path,
+) -> None:
+    other = next(t for t in Toy().tasks("train") if t.tags[1] == "spoon" and t.key != SPOON.key)
+    async with place(tmp_path) as home_:
+        add(home_, BRING, origin=Origin(task_keys=(SPOON.key,)))
+        guarded = await played(home_, guard=True)
+        elsewhere = await played(home_, other, guard=True)
+        daily = await played(home_)
+    assert [len(one.calls) for one in (guarded, elsewhere, daily)] == [0, 1, 1]
+
+
 CALLER = '''\
 def fetch(x: str) -> bool:
     """Has it brought."""
