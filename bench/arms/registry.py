@@ -5,6 +5,7 @@ from __future__ import annotations
 from pkgutil import resolve_name
 
 from bench.arms.ace import ACE
+from bench.arms.asi import ASI
 from bench.arms.awm import AgentWorkflowMemory
 from bench.arms.controls import FullContext, Journeyman, RandomMemory, ShuffledMemory
 from bench.arms.expel import ExpeL
@@ -15,6 +16,7 @@ from bench.arms.reflexion import Reflexion
 from bench.arms.simple import Bare, Random, ReAct, Resampling
 from bench.arms.skills import Skilled
 from bench.arms.types import Arm, Desk
+from bench.arms.voyager import Voyager
 from bench.arms.worked import WorkedExample
 from bench.lab.types import ArmSpec
 from envs.errors import Missing, UnknownName, UserError, one_line
@@ -40,6 +42,8 @@ KINDS: dict[str, type[Arm]] = {
     "random-memory": RandomMemory,
     "shuffled-memory": ShuffledMemory,
     "skills": Skilled,
+    "voyager": Voyager,
+    "asi": ASI,
 }
 NO_MODEL = frozenset({"random", "expert"})
 """Kinds that call no model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.arms.registry import kind_of
 from bench.lab.audit import contaminated, suspicious
 from bench.lab.conduct import Conductor, Done, Limits, Watch, common
 from bench.lab.demonstrations import starting
+from bench.lab.given_rivals import no_exception, replays, rival_skills
 from bench.lab.given_skills import starting_skills
 from bench.lab.manifest import check_same, grown, manifest
 from bench.lab.onray import pool_of
@@ -24,8 +26,14 @@ from bench.lab.types import FOLDER, Cell, Experiment, Row, keyless
 from envs.errors import UnknownName, UserError
 from envs.types import Env, Frozen
 
-WORKED, SKILLED = "worked", "skills"
+WORKED = "worked"
 """The kind of arm that is given examples."""
+SKILLED: dict[str, Callable[..., dict[str, Any]]] = {
+    "skills": starting_skills,
+    "voyager": partial(rival_skills, keep=no_exception),
+    "asi": partial(rival_skills, keep=replays),
+}
+"""Kinds of arms that are given skills, and who makes them."""
 
 
 class Call(Frozen):
@@ -216,17 +224,17 @@ def _given(
     given: dict[str, dict[str, Any]] = {}
     known = _first_states(plan, table)
     made: dict[tuple[bool, bytes], dict[str, Any]] = {}
-    skills: dict[str, Any] | None = None
+    skills: dict[str, dict[str, Any]] = {}
     for stream in plan.streams:
         arm = stream.arm
-        if arm.kind not in (WORKED, SKILLED) or arm.name in given:
+        if arm.kind not in (WORKED, *SKILLED) or arm.name in given:
             continue
         think, before = bool(arm.options.get("think", True)), known.get(arm.name, b"")
         kept = unpacked(before) if before else None
-        if arm.kind == SKILLED:
-            if skills is None:
-                skills = starting_skills(envs, known=kept, told=told)
-            given[arm.name] = skills
+        if arm.kind in SKILLED:
+            if arm.kind not in skills:
+                skills[arm.kind] = SKILLED[arm.kind](envs, known=kept, told=told)
+            given[arm.name] = skills[arm.kind]
         elif (think, before) not in made:
             tokens = plan.experiment.note_tokens
             made[think, before] = starting(
