@@ -6,6 +6,7 @@ others call.
 
 from __future__ import annotations
 
+import json
 import re
 from keyword import iskeyword
 
@@ -213,7 +214,7 @@ def _deed(deed: Deed, used: str) -> list[str]:
     lines = [want, reach]
     done = "act(step)"
     if deed.answer:
-        lines += [f"if not step or not {done}.startswith({deed.answer!r}):", "    return False"]
+        lines += [f"if not step or not {done}.startswith({_quoted(deed.answer)}):", "    return False"]
     else:
         lines += ["if not step:", "    return False", done]
     if used:
@@ -259,7 +260,7 @@ def _fixed(text: str) -> str:
 
 
 def _value(name: str) -> str:
-    return name[1:-1] if name.startswith("{") else repr(name)
+    return name[1:-1] if name.startswith("{") else _quoted(name)
 
 
 def _told(program: Program) -> str:
@@ -277,3 +278,8 @@ def _filled(deed: Deed) -> str:
 
 def _clean(text: str) -> str:
     return text.replace("\\", "").replace('"""', "'").strip()
+
+
+def _quoted(text: str) -> str:
+    """A string as it is usually written."""
+    return json.dumps(text, ensure_ascii=False)

@@ -61,7 +61,7 @@ def test_commands_that_need_no_network_run(start: str, tmp_path: Path) -> None:
 def test_every_command_of_the_readme_exists() -> None:
     for line in commands():
         words = [word for word in line.split()[1:] if re.fullmatch(r"[a-z]+", word)]
-        group = words[:2] if words[0] in ("memory", "skills", "envs", "models", "eval") else words[:1]
+        group = words[: 2 if words[0] in ("memory", "skills", "envs", "models", "eval") else 1]
         done = CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "200"})
         assert done.exit_code == 0, line
         flags = re.findall(r"--[a-z-]+", line)
