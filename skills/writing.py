@@ -214,7 +214,10 @@ def _deed(deed: Deed, used: str) -> list[str]:
     lines = [want, reach]
     done = "act(step)"
     if deed.answer:
-        lines += [f"if not step or not {done}.startswith({_quoted(deed.answer)}):", "    return False"]
+        lines += [
+            f"if not step or not {done}.startswith({_quoted(deed.answer)}):",
+            "    return False",
+        ]
     else:
         lines += ["if not step:", "    return False", done]
     if used:
