@@ -206,8 +206,9 @@ class Written:
         parts.append(f"Commands that the examples use: {'; '.join(self._forms(ways))}")
         left = int((self._context - REPLY - 300) * CHARS_A_TOKEN) - len(system)
         left = max(600, left - sum(map(len, parts)))
+        grammar = Grammar(commands(ways))
         for number, index in enumerate(kind.ways, start=1):
-            way = ways[index]
+            way = shortened(ways[index], grammar)
             failed = self._failed.get(way.task.key)
             parts.append(example(number, way, kind, failed, most=left // len(kind.ways)))
         return [
@@ -270,6 +271,28 @@ def example(number: int, way: Shown, kind: Kind, failed: Trajectory | None, *, m
     steps = [_line(a, s.observation) for a, s in zip(way.actions, way.steps, strict=True)]
     room = most - sum(len(line) + 1 for line in (*lines, *tail))
     return "\n".join([*lines, *tail, *_fit(steps, max(200, room))])
+
+
+def shortened(way: Shown, grammar: Grammar) -> Shown:
+    """A way without commands that name nothing and change nothing of what is offered.
+
+    The last action always counts. Calls of tools are left as they are.
+    """
+    before = [way.first.admissible, *(step.admissible for step in way.steps)]
+    kept = [
+        at
+        for at, (action, step) in enumerate(zip(way.actions, way.steps, strict=True))
+        if at == len(way.actions) - 1
+        or step.admissible is None
+        or set(step.admissible) != set(before[at] or ())
+        or grammar.parse(action).names
+    ]
+    return way.model_copy(
+        update={
+            "actions": tuple(way.actions[at] for at in kept),
+            "steps": tuple(way.steps[at] for at in kept),
+        }
+    )
 
 
 def code_of(reply: str) -> str:

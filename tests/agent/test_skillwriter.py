@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from agent.models.scripted import ScriptedModel
-from agent.skillwriter import ROUNDS, Written, code_of, example, failed_before, kinds_of
+from agent.skillwriter import (
+    ROUNDS,
+    Written,
+    code_of,
+    example,
+    failed_before,
+    kinds_of,
+    shortened,
+)
 from agent.synthesis import learned
 from envs.errors import ModelError
 from envs.toy import Toy
@@ -16,11 +24,13 @@ from envs.types import Action, Score, Step, Task, ToolSpec
 from memory.ledger import Ledger
 from memory.types import StepRecord, Trajectory
 from skills.checking import mentioned, practised
+from skills.grammar import Grammar
 from skills.library import Library
 from skills.sandbox import Sandbox
 from skills.showing import demonstrated
 from skills.trials import Bounds, Ground
 from skills.types import Shown, Skill
+from skills.ways import commands
 
 TOY = Toy()
 HOMES = {
@@ -286,6 +296,14 @@ def test_ways_are_told_within_the_room_that_there_is(ways: list[Shown]) -> None:
     assert len(told) < 1600
     assert "actions before)" in told
     assert told.endswith(example(1, ways[0], kind, None, most=1500)[-60:])
+
+
+def test_what_names_and_changes_nothing_is_not_told(ways: list[Shown]) -> None:
+    grammar = Grammar(commands(ways))
+    way, look = ways[0], Step(observation="A cabinet.", admissible=ways[0].first.admissible)
+    longer = way.model_copy(update={"actions": ("look", *way.actions), "steps": (look, *way.steps)})
+    assert shortened(longer, grammar) == way
+    assert shortened(way, grammar) == way
 
 
 @pytest.mark.parametrize(
