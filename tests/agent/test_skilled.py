@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,10 +12,10 @@ import pytest
 
 from agent.home import Home, home
 from agent.models.scripted import PolicyModel
-from agent.runner import Spec, interrupted, resume, run
+from agent.runner import Spec, run
 from agent.settings import load
-from envs.toy import Toy, ToyEpisode
-from envs.types import Action, Step, Task
+from envs.toy import Toy
+from envs.types import Task
 from memory.embed import HashEmbedder
 from memory.index import ListIndex
 from memory.ledger import Ledger
@@ -371,101 +365,3 @@ def gives_nothing(messages: Messages, schema: Schema) -> dict[str, Any]:
     found = [one for one in choices(schema) if "(x=" in one]
     rest = [one for one in choices(schema) if one.startswith("open ")]
     return {"action": (found or rest)[0]}
-
-
-class Deadly(Toy):
-    """Kills the process in the middle of its n-th action."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__()
-        self._left = at
-
-    def open(self, task: Task, *, seed: int | None = None) -> ToyEpisode:
-        episode = super().open(task, seed=seed)
-        step = episode.step
-
-        def deadly(action: Action) -> Step:
-            self._left -= 1
-            if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return step(action)
-
-        episode.step = deadly
-        return episode
-
-
-def kill_at(folder: Path, action: int) -> None:
-    """Calls the skill in a process of its own that is killed in the middle of an action."""
-    command = [sys.executable, __file__, str(folder), str(action)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60)
-    assert done.returncode == -signal.SIGKILL
-
-
-def victim(folder: str, action: int) -> None:
-    """What the other process does."""
-
-    async def go() -> None:
-        async with place(Path(folder)) as home_:
-            add(home_, BRING)
-            await run(await home_.crew(), Deadly(action), spec(), run_id="victim")
-
-    asyncio.run(go())
-
-
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose only run was killed in the middle of the second action; to be copied."""
-    folder = tmp_path_factory.mktemp("killed")
-    kill_at(folder, 2)
-    return folder
-
-
-@pytest.mark.parametrize("action", [1, 2, 3])
-async def test_a_run_killed_in_the_middle_of_a_call_takes_the_same_actions(
-    tmp_path: Path, killed: Path, action: int
-) -> None:
-    folder = tmp_path / "home"
-    if action == 2:
-        shutil.copytree(killed, folder)
-    else:
-        kill_at(folder, action)
-    async with place(folder) as home_:
-        assert [row.id for row in interrupted(home_.ledger.runs(status="running"))] == ["victim"]
-        done = await resume(await home_.crew(), Toy(), "victim")
-        asked = await requests(home_)
-    async with place(tmp_path / "other") as home_:
-        add(home_, BRING)
-        whole = await played(home_)
-    assert done.error == ""
-    assert actions(done) == actions(whole)
-    assert [step.skill for step in done.steps] == [step.skill for step in whole.steps]
-    assert (done.calls, done.score, done.messages) == (whole.calls, whole.score, whole.messages)
-    assert asked == []
-
-
-async def test_the_version_that_was_called_is_played_to_its_end(
-    tmp_path: Path, killed: Path
-) -> None:
-    async with place(shutil.copytree(killed, tmp_path / "home")) as home_:
-        library = Library(home_.ledger)
-        old = library.get("bring")
-        code = old.code.replace(HOME, "open red drawer")
-        fresh = library.revise(old.model_copy(update={"code": code}), reason="worse")
-        library.move(fresh, "active", reason="by mistake")
-        done = await resume(await home_.crew(), Toy(), "victim")
-    assert actions(done) == [HOME, "take spoon", "give spoon"]
-    assert [one["call"]["version"] for one in done.calls] == [1]
-
-
-async def test_a_skill_that_is_retired_meanwhile_ends_what_it_began(
-    tmp_path: Path, killed: Path
-) -> None:
-    async with place(shutil.copytree(killed, tmp_path / "home")) as home_:
-        Library(home_.ledger).retire("bring", reason="not needed")
-        done = await resume(await home_.crew(), Toy(), "victim")
-        asked = await requests(home_)
-    assert (done.error, len(done.calls), asked) == ("", 1, [])
-
-
-if __name__ == "__main__":
-    victim(sys.argv[1], int(sys.argv[2]))
