@@ -157,8 +157,8 @@ class Written:
             return None, found
         draft = self._of(kind, code, ways, known)
         if not draft.requires:
-            forms = "; ".join(sorted(self._forms(ways)))
-            return None, [f"It does nothing that the examples do. They do: {forms}"]
+            forms = "; ".join(self._forms(ways))
+            return None, [f"It does nothing that can be done here, which is: {forms}"]
         if self._practise is not None:
             for number in kind.ways:
                 wrong = await off(self._practise, draft, ways[number])
@@ -185,12 +185,13 @@ class Written:
         )
 
     def _forms(self, ways: Sequence[Shown]) -> tuple[str, ...]:
-        """What was done in the ways: forms of commands, or names of tools."""
+        """Forms of commands that were done in the ways, then of those offered; or tools' names."""
         if self._tools:
             return tuple(one.name for one in self._tools)
         grammar = Grammar(commands(ways))
-        done = (grammar.parse(action).form for way in ways for action in way.actions)
-        return tuple(dict.fromkeys(done))
+        done = [action for way in ways for action in way.actions]
+        known = (*done, *sorted(commands(ways)))
+        return tuple(dict.fromkeys(grammar.parse(one).form for one in known))
 
     def _asked(self, kind: Kind, ways: Sequence[Shown], known: Sequence[Skill]) -> list[Message]:
         system = prompt("skill_write")
@@ -203,7 +204,7 @@ class Written:
         if known:
             lines = [f"def {one.signature}  # {clip(one.about, most=160)}" for one in known]
             parts.append("\n".join(["Tested functions that it may call as well:", *lines]))
-        parts.append(f"Commands that the examples use: {'; '.join(self._forms(ways))}")
+        parts.append(f"Commands here, those of the examples first: {'; '.join(self._forms(ways))}")
         left = int((self._context - REPLY - 300) * CHARS_A_TOKEN) - len(system)
         left = max(600, left - sum(map(len, parts)))
         grammar = Grammar(commands(ways))

@@ -107,7 +107,7 @@ def practised(ground: Ground, draft: Draft, way: Shown) -> str:
     told += [f"({len(lines) // 2 - TOLD} actions before)"] if len(lines) > 2 * TOLD else []
     told += lines[-2 * TOLD :]
     if played.refused:
-        told.append(f"It tried {played.refused[0]!r}, which is no command of the examples.")
+        told.append(f"It tried {played.refused[0]!r}, which was never offered in the examples.")
     told.append(f"It ended with: {_ended(played.claimed, played.error, solved=solved)}")
     return "\n".join(told)
 
