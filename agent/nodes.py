@@ -146,7 +146,7 @@ async def observe(state: State, kit: Kit) -> State:
         skill=skill_of(state),
     )
     update: State = {"seen": seen.model_dump(), "steps": [record.model_dump()]}
-    update.update(observed(state, action, seen))
+    update.update(await observed(state, kit, action, seen))
     stop = exceeded({**state, "steps": [*state.get("steps", ()), {}]}, kit.settings.budget)
     if stop and not seen.terminated:
         update["stop"] = stop

@@ -20,7 +20,7 @@ from agent.nodes import restored
 from agent.player import Player, Stage
 from agent.reflector import quoted
 from agent.settings import Settings, StoreSettings
-from agent.skilled import Toolbox
+from agent.skilled import Toolbox, cut_off
 from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from agent.worker import worker
@@ -318,7 +318,7 @@ def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str
         usage=Usage(**state.get("usage", {})),
         attempts=state.get("attempt", 0) + 1,
         reflections=tuple(state.get("reflections", ())),
-        calls=tuple(state.get("called", ())),
+        calls=(*state.get("called", ()), *cut_off(state)),
         notes=tuple(state.get("notes", ())),
         began=began,
         ended=now(),

@@ -196,8 +196,17 @@ def skill_of(state: State) -> str:
     return str(Call(**running["call"])) if running else ""
 
 
-def observed(state: State, action: Action, seen: Seen) -> State:
-    """What a running call is told of its last action; it ends with the episode."""
+def cut_off(state: State) -> list[dict[str, Any]]:
+    """The call that was still running when the run was stopped from outside."""
+    running = state.get("call")
+    return [entry(running, claimed=None, error="cut off")] if running else []
+
+
+async def observed(state: State, kit: Kit, action: Action, seen: Seen) -> State:
+    """What a running call makes of its last action; it ends with the episode, or when it is done.
+
+    So the solver is asked again with lessons and skills before it.
+    """
     running = state.get("call")
     if not running:
         return {}
@@ -205,7 +214,8 @@ def observed(state: State, action: Action, seen: Seen) -> State:
     running = {**running, "past": past}
     if seen.terminated or seen.truncated:
         return {"call": {}, "called": [entry(running, claimed=None)]}
-    return {"call": running}
+    further = await _proceed(state, kit, running)
+    return {"call": running} if further.get("call") else further
 
 
 def _both(first: State, second: State) -> State:

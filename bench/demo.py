@@ -1,4 +1,4 @@
-"""The demonstration: learn in some houses, then play unseen ones with memory off and on."""
+"""The demonstration: learn in some houses, then play unseen ones: memory off, on, and skills."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from agent.chance import RandomChoice
+from agent.crossing import off
 from agent.home import Home
 from agent.runner import Crew, Spec, run
+from agent.synthesis import Induction, Learned, learned, ways_of
 from envs.types import Env, Frozen, Task
 from memory.intervals import wilson
 from memory.types import Trajectory
+from skills.library import Library
+from skills.sandbox import Sandbox
+from skills.trials import Bounds, Ground
 
 LEVEL = "household:nook"
 """Houses in which the embedded model neither always nor never wins."""
+LUCK = 60
+"""Train houses in which a random player tries its luck; what it won goes into skills."""
+TRIALS = 12
+"""Train houses that each skill has to solve."""
 
 
 class Arm(Frozen):
@@ -45,6 +54,8 @@ class Demo(Frozen):
     """Runs on train tasks, which wrote lessons."""
     arms: tuple[Arm, ...]
     """The same unseen tasks, arm by arm."""
+    skills: Learned | None = None
+    """What became of the runs that were won on train tasks; None where too few were."""
     seconds: float
     """Wall-clock seconds, installation excluded."""
 
@@ -60,26 +71,47 @@ async def demo(home: Home, *, train: int, val: int, progress: Progress) -> Demo:
     crew = await home.crew()
     luck = replace(crew, strategy=RandomChoice())
     lessons = env.tasks("train")[:train]
-    learned = await _play(
-        "learning", crew, env, lessons, Spec(task=lessons[0], arm="learning", guard=True), progress
-    )
+    first = Spec(task=lessons[0], arm="learning", guard=True, skills=False)
+    runs = await _play("learning", crew, env, lessons, first, progress)
+    written = await _skills(home, env, luck, env.tasks("train")[train : train + LUCK], progress)
     unseen = env.tasks("val")[:val]
     base = Spec(task=unseen[0], learn=False, guard=True)
     arms = []
-    for name, who, recall in (
-        ("random player", luck, False),
-        ("memory off", crew, False),
-        ("memory on", crew, True),
+    for name, who, recall, skills in (
+        ("random player", luck, False, False),
+        ("memory off", crew, False, False),
+        ("memory on", crew, True, False),
+        ("skills on", crew, False, True),
     ):
-        spec = base.model_copy(update={"arm": name, "recall": recall})
-        runs = await _play(name, who, env, unseen, spec, progress)
-        arms.append(Arm(name=name, runs=tuple(runs)))
+        spec = base.model_copy(update={"arm": name, "recall": recall, "skills": skills})
+        played = await _play(name, who, env, unseen, spec, progress)
+        arms.append(Arm(name=name, runs=tuple(played)))
     return Demo(
         model=crew.model.name,
-        learned=tuple(learned),
+        learned=tuple(runs),
         arms=tuple(arms),
+        skills=written,
         seconds=time.monotonic() - began,
     )
+
+
+async def _skills(
+    home: Home, env: Env, luck: Crew, tasks: Sequence[Task], progress: Progress
+) -> Learned | None:
+    """Skills from all train runs that were won: the model's, and those of a random player."""
+    spec = Spec(task=tasks[0], arm="luck", recall=False, learn=False, skills=False)
+
+    def some(phase: str, number: int, total: int, trajectory: Trajectory) -> None:
+        if number % 10 == 0:
+            progress(phase, number, total, trajectory)
+
+    await _play("luck", luck, env, tasks, spec, some)
+    ways = await off(ways_of, env, home.ledger, whose="own", most=LUCK)
+    if not ways:
+        return None
+    with Sandbox() as sandbox:
+        ground = Ground(env, sandbox, Library(home.ledger, effects=home.memory.effects))
+        return await learned(ground, Induction(), ways, bounds=Bounds(solve=TRIALS, floor=0.5))
 
 
 async def _play(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from envs.errors import Refused
+from envs.errors import EnvError, Refused
 from envs.types import Frozen
 from memory.types import Status
 from skills.calling import bound
@@ -69,7 +69,10 @@ def admit(
 
 
 def verify(ground: Ground, skill: Skill, *, bounds: Bounds = Bounds()) -> Outcome:
-    """Tries a skill again, and moves it by what it shows: up, or out of use."""
+    """Tries a skill again, and moves it by what it shows: up, or out of use.
+
+    Raises `EnvError`, and moves nothing, where the environment fails.
+    """
     judgement = judge(ground, skill, bounds=bounds)
     return _settled(ground, skill, judgement)
 
@@ -103,9 +106,13 @@ def _one(
             )
     except Refused as error:
         return Outcome(name=draft.name, reason=str(error))
-    if not skill.goals:
-        return _helper(ground, skill, old, bounds=bounds)
-    return _settled(ground, skill, judge(ground, skill, bounds=bounds))
+    try:
+        if not skill.goals:
+            return _helper(ground, skill, old, bounds=bounds)
+        return _settled(ground, skill, judge(ground, skill, bounds=bounds))
+    except EnvError as error:
+        reason = f"it stays a candidate, as it could not be tried: {error}"
+        return Outcome(name=skill.name, skill=skill.id, version=skill.version, reason=reason)
 
 
 def _helper(ground: Ground, skill: Skill, old: Skill | None, *, bounds: Bounds) -> Outcome:

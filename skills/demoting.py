@@ -14,6 +14,8 @@ from memory.types import USE
 from skills.library import Library
 from skills.types import Skill
 
+ENOUGH = 8
+"""Runs that called it, before a drop is spoken of."""
 LATEST = 40
 """Runs that are looked back on."""
 
@@ -63,7 +65,7 @@ def fallen(skill: Skill, ends: Sequence[bool]) -> str:
     low, _ = wilson(sum(one.passed for one in asked), len(asked))
     solved = sum(ends)
     _, high = wilson(solved, len(ends))
-    if asked and ends and high < low:
+    if asked and len(ends) >= ENOUGH and high < low:
         return (
             f"it fell: {solved} of the last {len(ends)} runs that called it were solved "
             f"(at most {high:.0%}), its trials said at least {low:.0%}"

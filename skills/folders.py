@@ -171,7 +171,10 @@ def told(trials: Sequence[Trial]) -> str:
 
 
 def _untrusted(skill: Skill, folder: Path, *, altered: bool) -> Skill:
-    """The form in which a skill of somebody else comes in."""
+    """The form in which a skill of somebody else comes in; it has to tell what it may do."""
+    for one in skill.requires:
+        if not re.match(r"\w", one):
+            raise _bad(folder, f"skill {skill.name} requires {one!r}, which may be anything")
     keys = (*skill.origin.task_keys, *(trial.task_key for trial in skill.trials))
     by = skill.origin.by or skill.origin.author
     what = "; its code was altered after it was exported" if altered else ""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from envs.errors import clip
+from envs.errors import EnvError, clip
 from envs.types import Action, Frozen, Step, ToolSpec
 from skills.sandbox import Sandbox, SandboxLimits, SandboxResult
 
@@ -77,6 +77,7 @@ class Stage:
         self.tools = tuple(tools)
         self.actions: list[Action] = []
         self.refused: list[str] = []
+        self.broken: EnvError | None = None
 
     def functions(self, do: Callable[[Action], Step]) -> dict[str, Callable[..., Any]]:
         """What the code may call; `do` does an action that the rules allow."""
@@ -87,7 +88,11 @@ class Stage:
                 raise PermissionError(f"not allowed: {clip(name, most=80)!r} is not in `requires`")
             if self.seen.terminated or self.seen.truncated:
                 raise RuntimeError("the episode is over")
-            self.seen = do(action)
+            try:
+                self.seen = do(action)
+            except EnvError as error:
+                self.broken = error  # no fault of the code, which may catch it
+                raise
             self.actions.append(action)
             return self.seen.observation
 
@@ -136,8 +141,13 @@ def play(
     do: Callable[[Action], Step],
     limits: SandboxLimits = LIMITS,
 ) -> Played:
-    """Plays a skill to its end in a live episode. `source` holds all functions that it needs."""
+    """Plays a skill to its end in a live episode. `source` holds all functions that it needs.
+
+    Raises `EnvError` where the environment failed, whatever the code made of it.
+    """
     result = _run(sandbox, source, name, arguments, stage=stage, do=do, limits=limits)
+    if stage.broken is not None:
+        raise stage.broken
     return _played(result, stage)
 
 

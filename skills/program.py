@@ -184,7 +184,7 @@ def _inside(tree: ast.Module) -> Iterator[str]:
             yield from _imported(node)
         elif isinstance(node, ast.Name | ast.Attribute):
             word = node.id if isinstance(node, ast.Name) else node.attr
-            if word.startswith("__") or (isinstance(node, ast.Name) and word in HIDDEN):
+            if "__" in word or (isinstance(node, ast.Name) and word in HIDDEN):
                 yield f"it uses {word}, which skills don't have (line {node.lineno})"
         elif isinstance(node, ast.Global):
             yield f"it uses `global`; return what others need (line {node.lineno})"

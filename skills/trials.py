@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from envs.errors import EnvError, Refused, UnknownName, one_line
+from envs.errors import Refused, UnknownName
 from envs.types import Env, Frozen, Task
 from memory.intervals import wilson
 from skills.calling import bound
@@ -143,7 +143,10 @@ def trial(
     arguments: Mapping[str, str] | None = None,
     seed: int | None = None,
 ) -> Trial:
-    """Plays it once in a fresh episode; what goes wrong is told in the trial."""
+    """Plays it once in a fresh episode; what it does wrong is told in the trial.
+
+    Raises `EnvError` where the environment fails, which says nothing of the skill.
+    """
     given = dict(bound(skill.goals, task.goal) or {} if arguments is None else arguments)
     told = Trial(
         task=task.id,
@@ -152,18 +155,13 @@ def trial(
         purpose=purpose,
         arguments=given,
     )
-    try:
-        episode = ground.env.open(task, seed=told.seed)
-    except EnvError as error:
-        return told.model_copy(update={"error": one_line(str(error))})
+    episode = ground.env.open(task, seed=told.seed)
     try:
         stage = Stage(episode.first, goal=task.goal, requires=skill.requires, tools=episode.tools)
         played = play(ground.sandbox, source, skill.name, given, stage=stage, do=episode.step)
         score = episode.score()
         solved = bool(score and score.passed)
         unscored = "" if score else "the environment gives no score to go by"
-    except EnvError as error:
-        return told.model_copy(update={"error": one_line(str(error))})
     finally:
         episode.close()
     refused = f"it tried what it does not require: {played.refused[0]}" if played.refused else ""

@@ -38,7 +38,7 @@ def demo(
     no_server: Annotated[bool, typer.Option("--no-server", help="Leave no server")] = False,
     as_json: Json = False,
 ) -> None:
-    """Plays generated houses with memory off and on, and leaves a server."""
+    """Plays generated houses with memory off, on, and with skills, and leaves a server."""
     settings = load(home=str(_fresh().resolve()))
     result = go(_demo(settings, train=train, val=val))
     url, _pid = ("", 0) if no_server else detach(settings)
@@ -94,7 +94,7 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
         )
     columns = ("arm", "solved", "rate", "95% interval", "steps", "tokens", "s/step")
     table(f"unseen houses · {result.model}", columns, rows)
-    _, off, on = result.arms
+    _, off, on, _ = result.arms
     pairs = Counter(
         (bool(a.score and a.score.passed), bool(b.score and b.score.passed))
         for a, b in zip(off.runs, on.runs, strict=True)
@@ -114,7 +114,21 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
         out.print(f"    [dim]from run {use.source}: {safe(clip(use.text, most=150))}[/dim]")
     if len(found) > SHOWN:
         out.print(f"  and {len(found) - SHOWN} more: journeyman memory show ID")
+    _tell_skills(result)
     _honest(result, settings, url)
+
+
+def _tell_skills(result: Demo) -> None:
+    if result.skills is None:
+        out.print("\nNo train house was won, so there was nothing to write skills from.")
+        return
+    won = result.skills.ways
+    out.print(f"\nSkills from {won} train houses that were won, most by luck; no model wrote them:")
+    for one in result.skills.outcomes:
+        if one.trials:
+            state = "active" if one.admitted else "refused"
+            out.print(f"  {one.name}: {state}, {safe(one.reason)}")
+    out.print("  [dim]all of one: journeyman skills show NAME[/dim]")
 
 
 def _honest(result: Demo, settings: Settings, url: str) -> None:
@@ -129,7 +143,7 @@ def _honest(result: Demo, settings: Settings, url: str) -> None:
     )
     out.print(f"\n{result.seconds / 60:.1f} minutes. Look around:")
     out.print(f"  export JOURNEYMAN_HOME={safe(str(settings.home))}")
-    out.print("  .venv/bin/journeyman memory list      .venv/bin/journeyman history")
+    out.print("  .venv/bin/journeyman memory list   .venv/bin/journeyman skills list")
     if url:
         out.print(f"  the server: {url}/v1 (OpenAI-compatible), {url}/docs; it ends with")
         out.print("  .venv/bin/journeyman serve --stop")

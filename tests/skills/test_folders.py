@@ -285,3 +285,15 @@ def test_what_is_written_is_plain_text(mine: Library) -> None:
     assert "\\u002d-- the bell" in front
     assert "\x07" not in front
     assert json.loads(written["assets/skills.json"])["skills"][0]["name"] == "clean"
+
+
+def test_a_folder_that_may_do_anything_is_refused(
+    tmp_path: Path, libraries: Callable[[str], Library]
+) -> None:
+    mine = libraries("loose")
+    one = mine.add(
+        Skill(id="", name="clean", env="household", code=LOW, requires=("*",)), reason="found"
+    )
+    made = export(mine, one.name, to=tmp_path)
+    with pytest.raises(Refused, match=r"requires '\*', which may be anything"):
+        take_in(libraries("other"), made)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
+
 from envs.errors import EnvError
 from envs.toy import Toy
 from envs.types import Action, Env, Score, Step, Task
@@ -256,15 +258,19 @@ def test_without_any_copy_that_acts_otherwise_trials_say_nothing(
     assert "too weak to tell" in refused(ground(Easy()), one, bounds)
 
 
-def test_an_environment_that_breaks_is_told_in_the_trial(ground: Grounds, library: Library) -> None:
+def test_an_environment_that_breaks_says_nothing_of_a_skill(
+    ground: Grounds, library: Library
+) -> None:
     class Broken(Toy):
         def open(self, task: Task, *, seed: int | None = None) -> Any:
             raise EnvError("the worker died", repair="start it again")
 
     one = skill(library, BRING)
-    told = trial(ground(Broken()), one, library.source(one), Toy().tasks("train")[0])
-    assert (told.passed, told.claimed, told.steps) == (False, None, 0)
-    assert told.error == "the worker died; start it again"
+    with pytest.raises(EnvError, match="the worker died"):
+        trial(ground(Broken()), one, library.source(one), Toy().tasks("train")[0])
+    with pytest.raises(EnvError, match="the worker died"):
+        verify(ground(Broken()), one)
+    assert library.get(one.id).status == one.status
 
 
 def test_without_a_score_nothing_is_proven_and_nobody_lied(
