@@ -10,7 +10,7 @@ over all ways. No word of any environment stands here.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from envs.types import Frozen
 from skills.grammar import Grammar, Parsed, kind
@@ -24,6 +24,8 @@ AGREE = 0.9
 """Share of the ways that have to agree on what stands in a place of a command."""
 LEAST = 2
 """Ways that a program is written from at least."""
+AGREED = 0.4
+"""Share of the ways of one wording that have the same order of deeds, if they are not clumsy."""
 PROGRAMS = 3
 """Orders of deeds that are proposed for one wording, most frequent first."""
 
@@ -58,6 +60,8 @@ class Program(Frozen):
     """How often all deeds are done."""
     ways: tuple[int, ...] = ()
     """Which of the ways it was written from."""
+    clumsy: bool = False
+    """The ways agree only in what they did the last time."""
 
 
 class Induced(Frozen):
@@ -94,17 +98,27 @@ def _place_of(name: str, values: Mapping[str, str]) -> str:
 
 
 Key = tuple[str, tuple[str, ...]]
+NONE: Key = ("", ())
+"""An action that is passed over."""
 
 
 def _key(parsed: Parsed, values: Mapping[str, str]) -> Key:
     return parsed.form, tuple(_place_of(name, values) for name in parsed.names)
 
 
-def _keyed(ways: Sequence[Way]) -> list[list[Key]]:
+def _keyed(ways: Sequence[Way], *, last: bool) -> list[list[Key]]:
     """Every action in the goal's words. A word that stands in a place by chance is left out: in
     `take mug 1 from table 1` the table may happen to be the one that the goal names.
+
+    With `last` an action of a form counts the last time alone: a clumsy way takes and puts back.
     """
     rows = [[_key(parsed, way.values) for parsed in way.done] for way in ways]
+    if last:
+        ends = [{key[0]: at for at, key in enumerate(row) if any(key[1])} for row in rows]
+        rows = [
+            [key if ends[n].get(key[0], at) == at else NONE for at, key in enumerate(row)]
+            for n, row in enumerate(rows)
+        ]
     own: Counter[str] = Counter()
     held: Counter[tuple[str, int, str]] = Counter()
     for form, letters in (key for row in rows for key in row if any(key[1])):
@@ -124,9 +138,30 @@ def _keyed(ways: Sequence[Way]) -> list[list[Key]]:
 def _programs(
     goal: str, numbers: Sequence[int], ways: Sequence[Way], grammar: Grammar, search: Search
 ) -> list[Program]:
-    """The most frequent orders of deeds among the ways of one wording."""
-    rows = _keyed([ways[n] for n in numbers])
-    moves = set(search.forms)
+    """The most frequent orders of deeds among the ways of one wording.
+
+    First as they were done; where few ways agree in that, they were clumsy, and what each deed did
+    the last time is counted alone.
+    """
+    found: dict[tuple[Key, ...], Program] = {}
+    for last in (False, True):
+        rows = _keyed([ways[n] for n in numbers], last=last)
+        for order, program in _orders(goal, numbers, rows, ways, grammar, search):
+            found.setdefault(order, program.model_copy(update={"clumsy": last}))
+        if any(len(one.ways) >= AGREED * len(numbers) for one in found.values()):
+            break
+    return list(found.values())
+
+
+def _orders(
+    goal: str,
+    numbers: Sequence[int],
+    rows: Sequence[Sequence[Key]],
+    ways: Sequence[Way],
+    grammar: Grammar,
+    search: Search,
+) -> Iterator[tuple[tuple[Key, ...], Program]]:
+    moves = {*search.forms, NONE[0]}
     support: Counter[Key] = Counter()
     for row in rows:
         support.update({key for key in row if key[0] not in moves and any(key[1])})
@@ -141,7 +176,6 @@ def _programs(
     for row in rows:
         orders[tuple(key for key in row if key in deeds)] += 1
     ranked = sorted(orders.items(), key=lambda item: (-item[1], len(item[0])))
-    programs: list[Program] = []
     for order, count in ranked[:PROGRAMS]:
         if not order or count < LEAST:
             continue
@@ -152,8 +186,7 @@ def _programs(
         ]
         keys = [row for n, row in zip(numbers, rows, strict=True) if n in mine]
         found = [ways[n] for n in mine]
-        programs.append(_program(goal, order, found, keys, mine, grammar, search))
-    return programs
+        yield order, _program(goal, order, found, keys, mine, grammar, search)
 
 
 def _program(
@@ -248,6 +281,7 @@ def _merged(programs: Sequence[Program]) -> list[Program]:
         same = (
             one.parameters,
             one.rounds,
+            one.clumsy,
             tuple((deed.form, deed.names, deed.fresh) for deed in one.deeds),
         )
         if same in merged:
