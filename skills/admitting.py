@@ -173,6 +173,7 @@ def _skill(draft: Draft, ways: Sequence[Shown], *, env: str, by: str) -> Skill:
             by=by,
             runs=tuple(one.run or one.task.id for one in mine),
             task_keys=tuple(dict.fromkeys(one.task.key for one in mine)),
+            example=min((one.actions for one in mine), key=len, default=()) if draft.goals else (),
         ),
     )
 

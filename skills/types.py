@@ -30,6 +30,8 @@ class Origin(Frozen):
     """Ids of trajectories, or of tasks that were demonstrated."""
     task_keys: tuple[str, ...] = ()
     """`Task.key` of all of them, through every version; never among its trials."""
+    example: tuple[str, ...] = ()
+    """The actions of one of them, the shortest."""
     address: str = ""
     """The folder or URL that it was imported from."""
 

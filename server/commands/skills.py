@@ -229,6 +229,8 @@ def _say_origin(skill: Skill) -> None:
     if origin.runs:
         more = f" and {len(origin.runs) - 5} more" if len(origin.runs) > 5 else ""
         out.print(f"  seen in: {safe(', '.join(origin.runs[:5]))}{more}")
+    if origin.example:
+        out.print(f"  the shortest of those: [dim]{safe(' > '.join(origin.example))}[/dim]")
     if origin.address:
         out.print(f"  imported from: {safe(origin.address)}")
 
