@@ -12,7 +12,7 @@ from memory.ledger import Ledger
 from memory.types import REPLAY, Usage
 from skills.admitting import Outcome, admit
 from skills.induction import induce
-from skills.showing import by_chance, demonstrated, replayed
+from skills.showing import by_type, demonstrated, replayed
 from skills.trials import Bounds, Ground
 from skills.types import Draft, Shown, Skill
 from skills.writing import written
@@ -21,6 +21,8 @@ Whose = Literal["own", "expert"]
 Told = Callable[[str], None]
 TELL = 10
 """Ways between two lines of progress."""
+TRIED = 4
+"""How often the share of its type an expert is asked for tasks at which it mostly fails."""
 
 
 class Writer(Protocol):
@@ -87,16 +89,13 @@ async def learned(
 def ways_of(
     env: Env, ledger: Ledger, *, whose: Whose, most: int, told: Told = lambda _line: None
 ) -> list[Shown]:
-    """Ways through train tasks: the expert's, or the latest solved runs, each played again."""
+    """Ways through train tasks: the expert's, or the latest solved runs, each played again.
+
+    An expert that often fails at a type of task is asked for more of that type.
+    """
     found: list[Shown] = []
     if whose == "expert":
-        tasks = by_chance(env.tasks("train"), most=most)
-        for number, task in enumerate(tasks, start=1):
-            way = demonstrated(env, task)
-            found += [way] if way else []
-            if number % TELL == 0 or number == len(tasks):
-                told(f"expert: {number} of {len(tasks)} tasks shown, {len(found)} solved")
-        return found
+        return _expert(env, most=most, told=told)
     runs = ledger.trajectories(env=env.name, split="train", limit=-1)
     solved = [one for one in runs if one.score and one.score.passed and one.arm != REPLAY]
     for number, run in enumerate(solved[:most], start=1):
@@ -105,3 +104,23 @@ def ways_of(
         if number % TELL == 0 or number == min(most, len(solved)):
             told(f"own: {number} of {min(most, len(solved))} runs played again, {len(found)} hold")
     return found
+
+
+def _expert(env: Env, *, most: int, told: Told) -> list[Shown]:
+    """As many ways of each type; a type is given up after `TRIED` times its share of tasks."""
+    left = by_type(env.tasks("train"))
+    share = -(-most // max(1, len(left)))
+    found: dict[str, list[Shown]] = {name: [] for name in left}
+    tried = dict.fromkeys(left, 0)
+    while sum(map(len, found.values())) < most:
+        open_ = [name for name in left if left[name] and tried[name] < TRIED * share]
+        if not open_:
+            break
+        name = min(open_, key=lambda one: (len(found[one]), tried[one], one))
+        way = demonstrated(env, left[name].pop(0))
+        tried[name] += 1
+        found[name] += [way] if way else []
+        asked = sum(tried.values())
+        if asked % TELL == 0:
+            told(f"expert: {asked} tasks shown, {sum(map(len, found.values()))} of {most} ways")
+    return [way for some in found.values() for way in some]

@@ -64,12 +64,17 @@ def replayed(env: Env, trajectory: Trajectory) -> Shown | None:
         episode.close()
 
 
-def by_chance(tasks: Iterable[Task], *, most: int) -> list[Task]:
-    """`most` tasks with keys of their own, spread over their types in turn, in a fixed order."""
+def by_type(tasks: Iterable[Task]) -> dict[str, list[Task]]:
+    """Tasks with keys of their own, by type, in a fixed order."""
     rows: dict[str, dict[str, Task]] = {}
     for task in tasks:
         rows.setdefault(task.tags[0] if task.tags else "", {}).setdefault(task.key, task)
-    queues = [list(row.values()) for _, row in sorted(rows.items())]
+    return {name: list(row.values()) for name, row in sorted(rows.items())}
+
+
+def by_chance(tasks: Iterable[Task], *, most: int) -> list[Task]:
+    """`most` tasks with keys of their own, spread over their types in turn, in a fixed order."""
+    queues = list(by_type(tasks).values())
     chosen: list[Task] = []
     while len(chosen) < most and any(queues):
         chosen += [queue.pop(0) for queue in queues if queue]
