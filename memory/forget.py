@@ -3,13 +3,13 @@
 A lesson goes when its words go back to the source: it was learned there, rewritten on evidence from
 there, or it takes the place of a lesson that goes. Where the source only confirmed what had been
 learned elsewhere (a near-duplicate that was merged), the lesson stays and loses that source.
+Skills go as well, with those that call them (`memory/forget_skills.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from envs.errors import Refused, UnknownName, clip
 from envs.types import Frozen
@@ -17,6 +17,15 @@ from memory import rows
 from memory.admission import learned_from
 from memory.clock import new_id
 from memory.episodes import standing_episodes, withdrawal
+from memory.forget_skills import (
+    ForgetSkill,
+    SkillLife,
+    on_page,
+    plan_skills,
+    retraction,
+    skill_kind,
+    skill_lives,
+)
 from memory.ledger import Ledger
 from memory.types import Change, Lesson, Source
 
@@ -38,13 +47,15 @@ class ForgetPlan(Frozen):
     source: str
     """What is to be forgotten, as it was given."""
     kind: str
-    """`run`, `task`, `lesson`, `user` or `web`."""
+    """`run`, `task`, `lesson`, `skill`, `user`, `web` or `folder`."""
     items: tuple[ForgetItem, ...] = ()
     """Lessons, in the order in which they were added."""
     returning: tuple[str, ...] = ()
     """Lessons that are shown again, as what took their place goes."""
     episodes: tuple[str, ...] = ()
     """Solved runs that are not recalled as episodes any more."""
+    skills: tuple[ForgetSkill, ...] = ()
+    """Skills, in the order in which they were added."""
 
 
 class _Known:
@@ -71,13 +82,14 @@ class _Known:
 
 
 def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
-    """What goes back to `source`: a lesson, a run, `user:NAME`, `web:URL` or a task key.
+    """What goes back to `source`: a lesson, a skill, a run, `user:NAME`, `web:URL` or a task key.
 
-    `web:HOST` means all pages of that host, `user:` what people typed without a name. Raises
-    `UnknownName` where nothing in memory is called so.
+    `web:HOST` means all pages of that host, `user:` what people typed without a name, a folder all
+    skills that were imported from it or from below it. Raises `UnknownName` where nothing in memory
+    is called so.
     """
-    known = _lives(ledger)
-    kind = _kind(ledger, source, known)
+    known, skills = _lives(ledger), skill_lives(ledger)
+    kind = _kind(ledger, source, known, skills)
     found: dict[str, ForgetItem] = {}
     for life in known.values():
         item = _direct(life, kind, source)
@@ -92,19 +104,25 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
         items=items,
         returning=_returning(known, standing, found),
         episodes=standing_episodes(ledger, kind, source),
+        skills=plan_skills(skills, kind, source),
     )
 
 
 def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tuple[Change, ...]:
     """Does what the plan says, in one transaction; undone by the id of the batch; an index follows.
 
-    Raises `Refused` where a lesson was altered after the plan was made.
+    Raises `Refused` where a lesson or skill was altered after the plan was made.
     """
     batch = new_id("B", seconds=ledger.now())
     changes = [
         change
         for item in plan.items
         if (change := _change(item, plan, actor=actor, batch=batch)) is not None
+    ]
+    changes += [
+        retraction(item, actor=actor, batch=batch)
+        for item in reversed(plan.skills)
+        if item.what == "remove"
     ]
     why = f"forgotten: it is of a {plan.kind} that is"
     changes += [withdrawal(run, reason=why, actor=actor, batch=batch) for run in plan.episodes]
@@ -134,7 +152,9 @@ def _lives(ledger: Ledger) -> dict[str, _Known]:
     return {id_: _Known(id_, changes) for id_, changes in found.items()}
 
 
-def _kind(ledger: Ledger, source: str, known: dict[str, _Known]) -> str:
+def _kind(
+    ledger: Ledger, source: str, known: dict[str, _Known], skills: dict[str, SkillLife]
+) -> str:
     head, colon, name = source.partition(":")
     if colon and head in ("user", "web"):
         if head == "web" and not name.strip():
@@ -142,6 +162,8 @@ def _kind(ledger: Ledger, source: str, known: dict[str, _Known]) -> str:
         return head
     if source in known:
         return "lesson"
+    if source in skills:
+        return "skill"
     for kind, query in (
         ("run", "SELECT 1 FROM runs WHERE id = ?"),
         ("run", "SELECT 1 FROM trajectories WHERE id = ?"),
@@ -154,13 +176,17 @@ def _kind(ledger: Ledger, source: str, known: dict[str, _Known]) -> str:
         return "task"
     if any(source == s.trajectory for one in lessons for s in sources_of(one)):
         return "run"
-    raise UnknownName("source", source, [*known, "user:NAME", "web:HOST"])
+    kind = skill_kind(skills.values(), source)
+    if not kind:
+        names = [life.name for life in skills.values()]
+        raise UnknownName("source", source, [*known, *names, "user:NAME", "web:HOST"])
+    return kind
 
 
 def _direct(life: _Known, kind: str, source: str) -> ForgetItem | None:
     """What becomes of a lesson that goes back to the source by itself."""
     lesson = life.lesson
-    if lesson is None:
+    if lesson is None or kind in ("skill", "folder"):
         return None
     if kind == "lesson":
         return _gone(life, "it is that lesson") if life.id == source else None
@@ -192,22 +218,7 @@ def _from(lesson: Lesson, place: Source, kind: str, source: str) -> bool:
     if head == "user":
         named = place.origin == source or (place.origin == "" and lesson.scope.user == name)
         return lesson.trust == "user" and named
-    return head == "web" and _on(place.origin, name)
-
-
-def _on(origin: str, page: str) -> bool:
-    """Whether `origin` is that page, one below it, or lies on that host or a part of it."""
-    if "://" not in origin:
-        return False
-    if "://" in page:
-        rest = origin.removeprefix(page)
-        return rest != origin and (rest[:1] in ("", "/", "?", "#") or page.endswith("/"))
-    try:
-        host = (urlsplit(origin).hostname or "").casefold()
-    except ValueError:
-        return False
-    wanted = page.casefold().strip()
-    return host == wanted or host.endswith(f".{wanted}")
+    return head == "web" and on_page(place.origin, name)
 
 
 def _rewritten(change: Change, run: str) -> bool:

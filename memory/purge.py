@@ -1,8 +1,8 @@
-"""Deleting for good: no byte of a lesson stays in ledger, index, checkpoints and exported files.
+"""Deleting for good: no byte of a lesson or skill stays in ledger, indexes, checkpoints, exports.
 
-What is left is a `purge` change for each lesson: that there was one, when it went, by whom and why.
-Raw runs hold the steps that a lesson was learned from; they go only when that is asked for. In all
-of them the recalled text of a purged lesson is blanked.
+What is left is a `purge` change for each: that there was one, when it went, by whom and why. Raw
+runs hold the steps that a lesson was learned from; they go only when that is asked for. In all of
+them the recalled text of what was purged is blanked.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ import psutil
 
 from envs.errors import Refused
 from envs.types import Frozen
-from memory import portable, rows, schema
+from memory import rows, schema
 from memory.admission import learned_from
 from memory.clock import iso, new_id
 from memory.database import Connection
 from memory.forget import ForgetPlan, apply_forget, left, plan_forget, sources_of
+from memory.forget_skills import skill_lives
+from memory.purge_files import clean_exports, clean_folders, still_holding, written
+from memory.purge_skills import LEAST, SkillTraces
 from memory.recall import Memory
 from memory.text import normal
 from memory.types import Change, Lesson, Source, Trajectory
+from memory.vectors import VectorIndex
 
-LEAST, LONG = 8, 20
-"""Characters of a text that is looked for in files, and of one by which a run is known to repeat
-it; shorter ones stand everywhere."""
-WEIGHTS = frozenset({".gguf", ".safetensors", ".bin", ".pt", ".onnx"})
-"""Endings of files that hold models; they are not looked into."""
+LONG = 20
+"""Characters of a text by which a run is known to repeat it; shorter ones stand everywhere."""
 MANY = 100
 """Words looked for in one pass over the runs."""
 Scrub = Callable[[Lesson], tuple[Source, ...]]
@@ -40,18 +41,20 @@ class Purged(Frozen):
 
     lessons: tuple[str, ...] = ()
     """Lessons of which nothing is left but a `purge` change."""
+    skills: tuple[str, ...] = ()
+    """Skills of which nothing is left but that."""
     detached: tuple[str, ...] = ()
     """Lessons that stay, and in whose history a source was blanked."""
     runs: tuple[str, ...] = ()
     """Runs that were deleted."""
     checkpoints: tuple[str, ...] = ()
-    """Interrupted runs that had seen a lesson and can't be resumed any more."""
+    """Interrupted runs that had seen it and can't be resumed any more."""
     exports: tuple[str, ...] = ()
-    """Exported files from which lines were taken."""
+    """Exported files from which lines were taken, and folders of exported skills, deleted."""
     runs_left: tuple[str, ...] = ()
     """Runs that still hold what was learned from them."""
     files_left: tuple[str, ...] = ()
-    """Files of the home folder that still hold a text of a lesson."""
+    """Files of the home folder that still hold a text of a lesson, or the code of a skill."""
     server: str = ""
     """Server of the ledger, whose log, replicas and backups hold it until they are replaced."""
     open_elsewhere: int = 0
@@ -59,19 +62,29 @@ class Purged(Frozen):
 
 
 def purge_source(
-    memory: Memory, source: str, *, home: Path | None, actor: str = "user", runs: bool = False
+    memory: Memory,
+    source: str,
+    *,
+    home: Path | None,
+    actor: str = "user",
+    runs: bool = False,
+    indexes: Sequence[VectorIndex] = (),
 ) -> Purged:
     """Forgets a source (see `plan_forget`) and deletes what goes back to it. No way back.
 
-    `runs`: with the runs that it was learned from. Raises `Refused` while a run is going on that
-    has seen one of the lessons, and `UnknownName` for a source that nobody knows.
+    `runs`: with the runs that it was learned from; of skills those of one that is the source.
+    `indexes`: those of skills, emptied where some go. Raises `Refused` while a run is going on that
+    has seen something of it, and `UnknownName` for a source that nobody knows.
     """
     plan = plan_forget(memory.ledger, source)
-    named = _named(memory, plan) if runs else set()
-    _quiet(memory, [item.lesson for item in plan.items], home, also=named)
-    if any(item.what != "gone" for item in plan.items):
+    named = _named(memory, plan)
+    going = SkillTraces(plan.skills, ledger=memory.ledger)
+    lessons = [item.lesson for item in plan.items]
+    _quiet(memory, lessons, home, also=named if runs else (), words=going.words)
+    if any(item.what != "gone" for item in (*plan.items, *plan.skills)):
         apply_forget(memory.ledger, plan, actor=actor)
         plan = plan_forget(memory.ledger, source)
+    gone = [item for item in plan.skills if item.what == "gone"]
     standing = {id_ for item in plan.items if _stands(memory, id_ := item.lesson.id)}
     return _purge(
         memory,
@@ -81,6 +94,7 @@ def purge_source(
         actor=actor,
         reason=f"purged with all that goes back to a {plan.kind}",
         runs=named if runs else None,
+        skills=SkillTraces(gone, ledger=memory.ledger, runs=named, indexes=indexes),
     )
 
 
@@ -101,7 +115,10 @@ def purge_lessons(
         memory.ledger.history(id_)
     _quiet(memory, [lesson for id_ in ids for lesson in _forms(memory, id_)], home)
     taken = set() if runs else None
-    return _purge(memory, ids, scrub={}, home=home, actor=actor, reason=reason, runs=taken)
+    none = SkillTraces(ledger=memory.ledger)
+    return _purge(
+        memory, ids, scrub={}, home=home, actor=actor, reason=reason, runs=taken, skills=none
+    )
 
 
 def _purge(
@@ -113,23 +130,24 @@ def _purge(
     actor: str,
     reason: str,
     runs: set[str] | None,
+    skills: SkillTraces,
 ) -> Purged:
     forms = [lesson for id_ in ids for lesson in _forms(memory, id_)]
     dropped = _dropped(memory, scrub)
     origins = {one.trajectory for form in forms for one in sources_of(form)}
-    origins = (origins | {one.trajectory for one in dropped}) - {""}
+    origins = (origins | {one.trajectory for one in dropped} | skills.runs) - {""}
     texts = _texts(forms, dropped)
     with memory.ledger.purging() as db:
         now = memory.ledger.now()
-        for id_ in ids:
-            _delete(db, id_, Change(
-                id=new_id("C", seconds=now), kind="lesson", target=id_, op="purge",
-                reason=reason, actor=actor, time=iso(now),
-            ))  # fmt: skip
+        fields = {"op": "purge", "reason": reason, "actor": actor, "time": iso(now)}
+        for kind, targets in (("lesson", ids), ("skill", skills.ids)):
+            for target in targets:
+                one = {"id": new_id("C", seconds=now), "kind": kind, "target": target}
+                _delete(db, Change.model_validate({**one, **fields}))
         _delete_rejected(db, {normal(form.text) for form in forms})
         for id_, rest in scrub.items():
             _blank_sources(db, id_, rest)
-        _blank_recalled(db, ids)
+        _blank_recalled(db, [*ids, *skills.ids])
         repeating = origins | _repeating(db, {form.text for form in forms})
         gone = _delete_runs(db, runs | repeating, texts) if runs is not None else ()
         _blank_recalled(db, gone)
@@ -140,20 +158,25 @@ def _purge(
     held += memory.index.sweep()
     if memory.episodes:
         held += memory.episodes.sweep()
+    for index in skills.indexes:
+        index.clear()
+        index.mark(origin=memory.ledger.origin, generation=0)
+        held += index.sweep()
     checkpoints: list[str] = []
     exports: tuple[str, ...] = ()
     if home is not None:
-        checkpoints = schema.threads_with(home / "checkpoints.db", [*texts, *gone])
+        checkpoints = schema.threads_with(home / "checkpoints.db", [*texts, *gone, *skills.words])
         held += not schema.drop_threads(home / "checkpoints.db", checkpoints)
-        exports = _clean_exports(home, set(ids))
+        exports = (*clean_exports(home, set(ids)), *clean_folders(home, skills.codes))
     return Purged(
         lessons=tuple(ids),
+        skills=skills.ids,
         detached=tuple(scrub),
         runs=gone,
         checkpoints=tuple(checkpoints),
         exports=exports,
         runs_left=holding,
-        files_left=_holding(home, texts) if home is not None else (),
+        files_left=still_holding(home, [*texts, *skills.codes]) if home is not None else (),
         server=memory.ledger.name if memory.ledger.served else "",
         open_elsewhere=held,
     )
@@ -193,9 +216,13 @@ def _texts(forms: Iterable[Lesson], dropped: Iterable[Source]) -> list[str]:
 
 
 def _named(memory: Memory, plan: ForgetPlan) -> set[str]:
-    """Runs that a source names by itself."""
+    """Runs that a source names by itself; those that a skill was written from."""
     if plan.kind == "run":
         return {plan.source}
+    if plan.kind == "skill":
+        mine = [one for one in plan.skills if plan.source in (one.id, one.name)]
+        lives = skill_lives(memory.ledger) if mine else {}
+        return {run for one in mine for run in lives[one.id].runs}
     if plan.kind == "task":
         query = "SELECT id FROM trajectories WHERE task_key = ?"
         return {row[0] for row in memory.ledger.ask(query, plan.source)}
@@ -203,13 +230,21 @@ def _named(memory: Memory, plan: ForgetPlan) -> set[str]:
 
 
 def _quiet(
-    memory: Memory, lessons: Sequence[Lesson], home: Path | None, *, also: Iterable[str] = ()
+    memory: Memory,
+    lessons: Sequence[Lesson],
+    home: Path | None,
+    *,
+    also: Iterable[str] = (),
+    words: Iterable[str] = (),
 ) -> None:
-    """Raises `Refused` while a run is going on that would write a lesson down once more."""
+    """Raises `Refused` while a run is going on that would write a lesson down once more.
+
+    `also`: runs that would go as well; `words`: others by which it would be known.
+    """
     if home is None:
         return
-    words = [*_texts(lessons, ()), *also]
-    seen = set(schema.threads_with(home / "checkpoints.db", words)) - set(also)
+    wanted = [*_texts(lessons, ()), *also, *words]
+    seen = set(schema.threads_with(home / "checkpoints.db", wanted)) - set(also)
     for run in memory.ledger.runs(status="running", limit=-1):
         if run.id in seen and psutil.pid_exists(run.pid):
             raise Refused(
@@ -224,11 +259,12 @@ def _exists(db: Connection, run: str) -> bool:
 # the ledger
 
 
-def _delete(db: Connection, lesson_id: str, tombstone: Change) -> None:
-    query = "DELETE FROM changes WHERE kind = 'lesson' AND target = ? AND op <> 'purge'"
-    db.execute(query, (lesson_id,))
-    db.execute("DELETE FROM exposures WHERE lesson = ?", (lesson_id,))
+def _delete(db: Connection, tombstone: Change) -> None:
+    """What is left is written first: in a row behind all others, where readers look for news."""
     rows.write(db, tombstone)
+    query = "DELETE FROM changes WHERE kind = ? AND target = ? AND op <> 'purge'"
+    db.execute(query, (tombstone.kind, tombstone.target))
+    db.execute("DELETE FROM exposures WHERE lesson = ?", (tombstone.target,))
 
 
 def _delete_rejected(db: Connection, texts: set[str]) -> None:
@@ -295,7 +331,7 @@ def _blank_recalled(db: Connection, ids: Sequence[str]) -> None:
 def _repeating(db: Connection, texts: set[str]) -> set[str]:
     """Runs in which a lesson's very words stand, as where they were looked up in memory."""
     long = [text for text in texts if len(text) >= LONG]
-    forms = {form for text in long for form in _written(text)}
+    forms = {form for text in long for form in written(text)}
     return {run for run, _ in _holding_any(db, sorted(forms))}
 
 
@@ -308,12 +344,6 @@ def _holding_any(db: Connection, words: Sequence[str]) -> list[tuple[str, str]]:
         query = f"SELECT id, body FROM trajectories WHERE {test}"  # noqa: S608
         found.update(db.execute(query, list(part)).fetchall())
     return list(found.items())
-
-
-def _written(text: str) -> tuple[str, str]:
-    """How a text stands in JSON, as it is or by escapes."""
-    plain = json.dumps(text, ensure_ascii=False)[1:-1]
-    return plain.encode("utf-8", "replace").decode(), json.dumps(text)[1:-1]
 
 
 def _delete_runs(db: Connection, runs: set[str], texts: Sequence[str]) -> tuple[str, ...]:
@@ -340,39 +370,3 @@ def _delete_runs(db: Connection, runs: set[str], texts: Sequence[str]) -> tuple[
 def _spoken(text: str) -> str:
     """For comparison with what stands in JSON."""
     return normal(text.replace("\\n", " ").replace("\\", " "))
-
-
-# files
-
-
-def _clean_exports(home: Path, ids: set[str]) -> tuple[str, ...]:
-    return tuple(
-        path.relative_to(home).as_posix()
-        for path in sorted(home.rglob("*.jsonl"))
-        if path.is_file() and portable.strike(path, ids)
-    )
-
-
-def _holding(home: Path, texts: Sequence[str]) -> tuple[str, ...]:
-    """Files with one of the texts, as it is or as JSON."""
-    forms = {text.encode("utf-8", "replace") for text in texts}
-    forms |= {form.encode() for text in texts for form in _written(text)}
-    return tuple(
-        path.relative_to(home).as_posix()
-        for path in sorted(home.rglob("*"))
-        if path.is_file() and path.suffix not in WEIGHTS and _has(path, forms)
-    )
-
-
-def _has(path: Path, forms: set[bytes]) -> bool:
-    longest = max(map(len, forms), default=0)
-    tail = b""
-    try:
-        with path.open("rb") as stream:
-            while part := stream.read(1 << 22):
-                if any(form in tail + part for form in forms):
-                    return True
-                tail = part[-longest:] if longest else b""
-    except OSError:
-        return False
-    return False

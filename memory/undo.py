@@ -97,7 +97,7 @@ def take_back(
         )
     batch = new_id("B", seconds=clock()) if len(plan.found) > 1 else ""
     why = reason if name in plan.found else f"{reason} ({name})"
-    return tuple(
+    done = tuple(
         rows.settle(
             db,
             _inverse(db, change, reason=why, actor=actor).model_copy(update={"batch": batch}),
@@ -105,6 +105,8 @@ def take_back(
         )
         for change in plan.ordered()
     )
+    _fits(db, {change.target for change in done if change.kind == "skill"})
+    return done
 
 
 class _Plan:
@@ -251,3 +253,32 @@ def _inverse(db: Connection, change: Change, *, reason: str, actor: str) -> Chan
         parents=(change.id,),
         actor=actor,
     )
+
+
+def _fits(db: Connection, back: set[str]) -> None:
+    """Raises `Refused` where a skill came back whose name is taken, or that calls what is gone."""
+    query = (
+        "SELECT body FROM changes WHERE seq IN (SELECT max(seq) FROM changes "
+        "WHERE kind = 'skill' AND decision = 'applied' GROUP BY target)"
+    )
+    found = [rows.parse(Change, row[0]) for row in db.execute(query).fetchall()] if back else []
+    standing = {change.target: change.after for change in found if change.after is not None}
+    names: dict[tuple[str, str], list[str]] = {}
+    for id_, state in standing.items():
+        if state.get("status") != "retired":
+            room = str(state.get("env", "")).partition(":")[0]
+            names.setdefault((room, str(state.get("name", id_))), []).append(id_)
+    for (_, name), ids in names.items():
+        others = [id_ for id_ in ids if id_ not in back] or ids[1:]
+        if len(ids) > 1 and back & set(ids):
+            raise Refused(
+                f"skill {name} exists already: {others[0]} ({standing[others[0]].get('status')})",
+                repair="retire that one first",
+            )
+    for id_ in sorted(back & standing.keys()):
+        gone = [one for one in standing[id_].get("uses") or () if one not in standing]
+        if gone:
+            raise Refused(
+                f"skill {id_} can't come back: it calls skill {gone[0]}, which is gone",
+                repair="undo the batch by which both went",
+            )

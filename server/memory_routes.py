@@ -147,7 +147,8 @@ async def prune(body: Prune, memory: Mem) -> Pruned:
 async def forget(body: Forget, memory: Mem) -> Forgotten:
     """Shows all that goes back to a source, and why; with `apply` it is retracted.
 
-    A source is a run, a lesson, the key of a task, `user:NAME`, `web:HOST` or `web:URL`.
+    A source is a run, a lesson, a skill, the key of a task, `user:NAME`, `web:HOST`, `web:URL`, or
+    a folder that skills were imported from. Skills go with those that call them.
     """
     plan = await off(plan_forget, memory.ledger, clean(body.source))
     changes: tuple[Change, ...] = ()

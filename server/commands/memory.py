@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
 
-from agent.home import open_memory
+from agent.home import open_index, open_memory
 from agent.settings import load as load_settings
 from envs.errors import UnknownName, UserError, clip
 from memory.admission import disputes
@@ -194,7 +195,10 @@ def prune(
 @app.command()
 def forget(
     source: Annotated[
-        str, typer.Option(help="A run, a lesson, a task's key, user:NAME, web:HOST or web:URL")
+        str,
+        typer.Option(
+            help="Run, lesson, skill, task's key, user:NAME, web:HOST, web:URL, imported folder"
+        ),
     ],
     apply: Annotated[bool, typer.Option("--apply", help="Do it")] = False,
     purge: Purge = False,
@@ -207,14 +211,14 @@ def forget(
     changes: tuple[Change, ...] = ()
     purged: Purged | None = None
     if apply and purge:
-        purged = purge_source(memory, source, home=load_settings().home, runs=runs)
+        purged = _purged(memory, source, runs=runs)
     elif apply:
         changes = apply_forget(memory.ledger, plan)
     if as_json:
         say_json({"plan": plan, "applied": apply, "changes": changes, "purged": purged})
         return
     _say_plan(plan, applied=apply)
-    _say_done(changes, purged, applied=apply or not plan.items)
+    _say_done(changes, purged, applied=apply or not (plan.items or plan.skills or plan.episodes))
 
 
 @app.command()
@@ -314,14 +318,28 @@ def _show_past(found: Lesson, moment: str, *, as_json: bool) -> None:
     _head(found)
 
 
+def _purged(memory: Memory, source: str, *, runs: bool) -> Purged:
+    """Purges a source, with the index of skills."""
+    settings = load_settings()
+    index = open_index(settings, memory.ledger, memory.index.embedder, name="skills")
+    with closing(index):
+        return purge_source(memory, source, home=settings.home, runs=runs, indexes=[index])
+
+
 def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
     words = {"remove": "goes", "detach": "stays, without it", "gone": "gone already"}
+    what = f"{'went' if applied else 'go'} back to {plan.kind} {clip(plan.source)}"
     rows = [
         (item.lesson.id, words[item.what], item.why, clip(item.lesson.text, most=160))
         for item in plan.items
     ]
-    what = f"{'went' if applied else 'go'} back to {plan.kind} {clip(plan.source)}"
-    table(f"{len(plan.items)} lessons {what}", ("id", "what", "why", "text"), rows)
+    if rows or not plan.skills:
+        table(f"{len(rows)} lessons {what}", ("id", "what", "why", "text"), rows)
+    skills = [(one.id, words[one.what], one.why, one.name) for one in plan.skills]
+    if skills:
+        table(f"{len(skills)} skills {what}", ("id", "what", "why", "name"), skills)
+    for env in dict.fromkeys(str(one.state.get("env")) for one in plan.skills if one.rest):
+        out.print(f"written anew from the rest with `journeyman skills learn {safe(env)}`")
     if plan.episodes:
         out.print(f"{len(plan.episodes)} runs are recalled as episodes no more")
     if plan.returning:
@@ -335,7 +353,8 @@ def _say_done(changes: Sequence[Change], purged: Purged | None, *, applied: bool
         out.print(f"undo: journeyman undo {changes[0].batch or changes[0].id}")
     if purged is None:
         return
-    out.print(f"deleted for good: {len(purged.lessons)} lessons, {len(purged.runs)} runs")
+    skills = f"{len(purged.skills)} skills, " if purged.skills else ""
+    out.print(f"deleted for good: {len(purged.lessons)} lessons, {skills}{len(purged.runs)} runs")
     for what, names in (
         ("sources taken out of the history of", purged.detached),
         ("can't be resumed any more:", purged.checkpoints),

@@ -19,6 +19,8 @@ from memory.ledger import Ledger
 from memory.recall import Memory
 from memory.types import Lesson, Trajectory
 from server.cli import app
+from skills.library import Library
+from skills.types import Origin, Skill
 
 ROOT = Path(__file__).parents[2]
 WORD = "xylophonically"
@@ -137,3 +139,34 @@ def test_lessons_are_carried_to_another_home(home: Path, tmp_path: Path) -> None
     assert "1 edited" in said("memory", "import", str(file), "--prefer", "theirs", home=other)
     wrong = refused("memory", "import", str(file), "--prefer", "none", home=other)
     assert "no side named 'none'" in wrong
+
+
+def test_skills_go_with_the_run_they_were_written_from(home: Path) -> None:
+    ledger = Ledger(home / "ledger.db")
+    library = Library(ledger)
+    text = f'def look(thing: str) -> bool:\n    """Looks."""\n    act("{WORD}")\n    return True\n'
+    origin = Origin(runs=("r-a", "r-c"), task_keys=("a", "c"))
+    given = {"id": "", "env": "toy", "origin": origin.model_dump()}
+    low = library.add(Skill.model_validate({**given, "name": "look", "code": text}), reason="r")
+    calls = "def twice(thing: str) -> bool:\n    return look(thing) and look(thing)\n"
+    high = {**given, "name": "twice", "code": calls, "uses": (low.id,), "origin": Origin()}
+    library.add(Skill.model_validate(high), reason="r")
+    preview = said("memory", "forget", "--source", "r-a", home=home)
+    assert "2 skills go back to run r-a" in preview
+    assert f"calls look ({low.id})" in preview
+    assert "written anew from the rest with `journeyman skills learn toy`" in preview
+    assert "nothing was changed; add --apply" in preview
+    done = asked("memory", "forget", "--source", "r-a", "--apply", home=home)
+    assert [(one["kind"], one["op"]) for one in done["changes"]] == [
+        ("lesson", "remove"),
+        ("lesson", "remove"),
+        ("skill", "remove"),
+        ("skill", "remove"),
+    ]
+    assert library.all() == []
+    said("undo", done["changes"][0]["batch"], home=home)
+    assert {one.name for one in library.all()} == {"look", "twice"}
+    purged = asked("memory", "forget", "--source", "look", "--apply", "--purge", home=home)
+    assert len(purged["purged"]["skills"]) == 2
+    assert library.all() == []
+    ledger.close()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from memory.recall import Memory
-from memory.types import Lesson, Trajectory
+from memory.types import Change, Lesson, Trajectory
 
 
 def learn(memory: Memory, id: str, run: str, **fields: Any) -> None:  # noqa: A002
@@ -116,6 +116,19 @@ async def test_a_source_is_forgotten_after_a_preview_and_brought_back(opens: Any
     assert [one["op"] for one in back.json()["changes"]] == ["undo", "undo"]
     assert after == 3
     assert unknown.status_code == 404
+
+
+async def test_skills_are_forgotten_as_well(opens: Any) -> None:
+    async with opens() as door:
+        origin = {"author": "own", "runs": ["r1", "r2"]}
+        skill = {"id": "S1", "name": "look", "env": "e", "origin": origin}
+        change = Change(id="", kind="skill", target="S1", op="add", reason="r", after=skill)
+        door.place.ledger.apply(change)
+        ask = {"source": "r1", "apply": True}
+        done = (await door.client.post("/api/memory/forget", json=ask)).json()
+    (gone,) = done["plan"]["skills"]
+    assert (gone["id"], gone["what"], gone["rest"]) == ("S1", "remove", 1)
+    assert [(one["target"], one["op"]) for one in done["changes"]] == [("S1", "remove")]
 
 
 async def test_an_undo_takes_along_what_builds_on_it_when_asked(opens: Any) -> None:
