@@ -266,6 +266,12 @@ def _writers() -> tuple[Choice, ...]:
             "Zhou et al. 2025, Self-Challenging Language Model Agents, arXiv 2506.01716",
             "journeyman skills challenge",
         ),
+        (
+            "adapters",
+            "puts LoRA deltas that share a task's tags on a model, weighted; from Python only",
+            "Liu et al. 2025, Skill Expansion and Composition, arXiv 2502.05932",
+            "distill.composing.composed(model, parts)",
+        ),
     )
     return tuple(
         Choice(part="skills", name=name, does=does, paper=paper, setting=setting, chosen=None)
