@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from agent.crossing import off
 from envs.errors import Refused
 from envs.types import Env, Frozen
+from memory.episodes import withdrawn
 from memory.ledger import Ledger
 from memory.types import REPLAY, Usage
 from skills.admitting import Outcome, admit
@@ -91,13 +92,18 @@ def ways_of(
 ) -> list[Shown]:
     """Ways through train tasks: the expert's, or the latest solved runs, each played again.
 
+    Runs that were forgotten are left out.
     An expert that often fails at a type of task is asked for more of that type.
     """
     found: list[Shown] = []
     if whose == "expert":
         return _expert(env, most=most, told=told)
     runs = ledger.trajectories(env=env.name, split="train", limit=-1)
-    solved = [one for one in runs if one.score and one.score.passed and one.arm != REPLAY]
+    solved = [
+        one
+        for one in runs
+        if one.score and one.score.passed and one.arm != REPLAY and not withdrawn(ledger, one.id)
+    ]
     for number, run in enumerate(solved[:most], start=1):
         way = replayed(env, run)
         found += [way] if way else []

@@ -33,6 +33,8 @@ LONG = 20
 """Characters of a text by which a run is known to repeat it; shorter ones stand everywhere."""
 MANY = 100
 """Words looked for in one pass over the runs."""
+REWRITES = 3
+"""How often an index is written anew until nothing of what was deleted is in its files."""
 Scrub = Callable[[Lesson], tuple[Source, ...]]
 
 
@@ -155,6 +157,7 @@ def _purge(
     held = 0 if memory.ledger.compact() else 1
     if ids or scrub or gone:
         memory.rebuild()
+        _swept(memory, home, texts)
     held += memory.index.sweep()
     if memory.episodes:
         held += memory.episodes.sweep()
@@ -213,6 +216,18 @@ def _texts(forms: Iterable[Lesson], dropped: Iterable[Source]) -> list[str]:
     found = {form.text for form in forms}
     found |= {text for place in places for text in (place.quote, place.said)}
     return sorted(text for text in found if len(text) >= LEAST)
+
+
+def _swept(memory: Memory, home: Path | None, texts: Sequence[str]) -> None:
+    """Chroma writes memory that it never filled into its files, with what stood there before.
+
+    Then they are written anew, and in the end left empty: whoever asks next fills them.
+    """
+    for _ in range(REWRITES):
+        if home is None or not any("chroma-" in name for name in still_holding(home, texts)):
+            return
+        memory.rebuild()
+    memory.index.clear()
 
 
 def _named(memory: Memory, plan: ForgetPlan) -> set[str]:

@@ -45,8 +45,14 @@ def still_holding(home: Path, texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(
         path.relative_to(home).as_posix()
         for path in sorted(home.rglob("*"))
-        if path.is_file() and path.suffix not in WEIGHTS and _has(path, forms)
+        if path.is_file() and not _weights(path) and _has(path, forms)
     )
+
+
+def _weights(path: Path) -> bool:
+    """A model's file; those of an index end alike, and are looked into."""
+    vectors = any(part.startswith("chroma-") for part in path.parts)
+    return path.suffix in WEIGHTS and not vectors
 
 
 def written(text: str) -> tuple[str, str]:

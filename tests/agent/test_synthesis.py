@@ -18,6 +18,7 @@ from envs.errors import Refused
 from envs.toy import Toy
 from envs.types import Score, Split, Task
 from memory.embed import HashEmbedder
+from memory.episodes import withdrawal
 from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
@@ -226,3 +227,27 @@ def test_an_expert_is_asked_on_train_tasks_only(ledger: Ledger) -> None:
     assert {way.task.split for way in ways} == {"train"}
     assert len({way.task.key for way in ways}) == 40
     assert ways[0] == demonstrated(Toy(), ways[0].task)
+
+
+def test_runs_that_were_forgotten_are_no_ways(ledger: Ledger) -> None:
+    env = Toy()
+    for number, task in enumerate(env.tasks("train")[:2]):
+        episode, steps = env.open(task), []
+        for index, action in enumerate(episode.demonstrate()):
+            seen = episode.step(action)
+            steps.append(StepRecord(index=index, action=action.text, observation=seen.observation))
+        run = Trajectory(
+            id=f"r{number}",
+            env="toy",
+            task=task.id,
+            task_key=task.key,
+            split="train",
+            goal=task.goal,
+            seed=task.seed,
+            steps=tuple(steps),
+            score=Score(value=1.0, passed=True),
+        )
+        ledger.add_trajectory(run)
+    assert {one.run for one in ways_of(env, ledger, whose="own", most=9)} == {"r0", "r1"}
+    ledger.apply(withdrawal("r0", reason="forgotten", actor="user"))
+    assert {one.run for one in ways_of(env, ledger, whose="own", most=9)} == {"r1"}
