@@ -11,13 +11,13 @@ from agent.home import Home
 from agent.kit import Event
 from agent.mcp import ToolServers
 from agent.models.types import Message
-from agent.nodes import restored
 from agent.runner import Spec, new_id, run
 from envs.chat import Chat, chat_task
 from envs.errors import ModelError, Refused, UserError, one_line
 from envs.types import Frozen
 from memory.types import Lesson, Scope, Source, Trajectory
 from skills.sandbox import Sandbox
+from skills.showing import action_of
 from skills.tools import Tool, calculator, memory_search, python, remember
 
 WORD = re.compile(r"\w{3,}")
@@ -163,7 +163,7 @@ def said_in(fact: str, message: str) -> bool:
 
 
 def _turn(trajectory: Trajectory, thread: str) -> Turn:
-    actions = [restored(step.action) for step in trajectory.steps]
+    actions = [action_of(step.action) for step in trajectory.steps]
     draft = next((str(a.arguments.get("text", "")) for a in actions if a.tool == "reply"), "")
     verdict = trajectory.verdicts[-1] if trajectory.verdicts else None
     answer = draft or "I ran out of steps before I had an answer."

@@ -18,11 +18,11 @@ from agent.state import (
     steps_of,
     verdicts_of,
 )
-from envs.types import Action
 from memory.measuring import Setting
 from memory.recall import Query
 from memory.types import Recalled, StepRecord
 from memory.withholding import Occasion
+from skills.showing import line_of
 
 RECENT = 3
 """Steps that recall looks back on."""
@@ -132,7 +132,7 @@ async def act(state: State, kit: Kit) -> State:
 async def observe(state: State, kit: Kit) -> State:
     """Does the action and looks at what comes back."""
     action, index = action_of(state), len(state.get("steps", ()))
-    line = described(action)
+    line = line_of(action)
     kit.emit(Event(kind="action", run=kit.run, step=index, text=line))
     seen = await kit.player.act(action)
     kit.emit(Event(kind="observation", run=kit.run, step=index, text=seen.observation))
@@ -196,17 +196,3 @@ async def learn(state: State, kit: Kit) -> State:
         return {"drafts": []}
     drafts, usage = await kit.reflector.draft(attempt_of(state, kit.task), verdicts_of(state)[-1])
     return {"drafts": [lesson.model_dump() for lesson in drafts], "usage": usage.model_dump()}
-
-
-def described(action: Action) -> str:
-    """An action on one line: the command, or the call as JSON."""
-    if action.tool is None:
-        return action.text
-    return action.model_dump_json(include={"tool", "arguments"})
-
-
-def restored(line: str) -> Action:
-    """The action that `described` wrote."""
-    if line.startswith('{"tool":'):
-        return Action.model_validate_json(line)
-    return Action(text=line)

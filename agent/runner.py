@@ -16,7 +16,6 @@ from agent.crossing import off
 from agent.graph import Graph
 from agent.kit import Event, Kit, Notebook, Reflector, Strategy, Verifier
 from agent.models.types import Message, Model
-from agent.nodes import restored
 from agent.player import Player, Stage
 from agent.reflector import quoted
 from agent.settings import Settings, StoreSettings
@@ -31,6 +30,7 @@ from memory.recall import Memory
 from memory.types import Lesson, Run, StepRecord, Trajectory, Usage
 from skills.demoting import watch
 from skills.library import Library
+from skills.showing import action_of
 
 
 class Spec(Frozen):
@@ -191,7 +191,7 @@ async def _guarded(
 async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: State | None) -> State:
     player = Player(stage)
     if past:
-        done = [(restored(step.action), step.observation) for step in steps_of(past)]
+        done = [(action_of(step.action), step.observation) for step in steps_of(past)]
         await player.restore(done)
         start: State | None = None
     else:

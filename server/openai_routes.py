@@ -17,13 +17,13 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from agent.chat import Turn
 from agent.kit import Event
 from agent.models.resolve import describe
-from agent.nodes import restored
 from envs.chat import REPLY
 from envs.errors import JourneymanError, UnknownName, clip
 from server import sse
 from server.errors import OF_ERRORS, body_of
 from server.openai_body import NAME, ChatBody, Pieces, account, asked, finish, words
 from server.turns import Ask, Live, Turns
+from skills.showing import action_of
 
 THREAD_HEADER = "X-Journeyman-Thread"
 EARLY_S = 1.0
@@ -176,7 +176,7 @@ async def _from(
 def _is_reply(event: Event) -> bool:
     """The reply is no progress: it is the answer, and not yet judged."""
     if event.kind == "action":
-        return restored(event.text).tool == REPLY
+        return action_of(event.text).tool == REPLY
     return event.kind == "observation" and not event.text
 
 
