@@ -137,6 +137,8 @@ class Index:
             if not ids or shelf not in there:
                 return {}
             found = there[shelf].get(ids=list(ids), include=["embeddings"])
+        if not found["ids"]:
+            return {}
         rows = np.asarray(found["embeddings"], dtype=np.float32).reshape(len(found["ids"]), -1)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return dict(zip(found["ids"], rows, strict=True))
