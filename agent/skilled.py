@@ -17,7 +17,7 @@ from agent.state import State, add_usage, seen_of
 from envs.errors import InternalError
 from envs.types import Action, Frozen, Step, ToolSpec
 from memory.types import Recalled, Source
-from skills.calling import calls
+from skills.calling import calls, success
 from skills.finding import Finder, guessed
 from skills.library import Library
 from skills.playing import Played, Stage, advance
@@ -245,9 +245,8 @@ def _version(library: Library, call: Call) -> Skill:
 
 
 def _told(skill: Skill) -> str:
-    asked = [one for one in skill.trials if one.purpose == "solve"]
-    solved = sum(one.passed for one in asked)
-    proven = f" (solved {solved} of {len(asked)} tasks)" if asked else ""
+    solved, asked = success(skill.trials)
+    proven = f" (solved {solved} of {asked} tasks)" if asked else ""
     return f"{skill.about}{proven}"
 
 

@@ -131,7 +131,7 @@ def _settled(ground: Ground, skill: Skill, judgement: Judgement) -> Outcome:
     """Moves a skill by its trials; a version that falls short gives way to the one before."""
     library = ground.library
     status: Status = "active" if judgement.admitted else "retired"
-    if judgement.reason.startswith(("it said that", "it tried what", "refused unplayed")):
+    if judgement.dishonest:
         status = "quarantined"
     on_trial = skill.status == "candidate" and not judgement.admitted
     gives_way = on_trial and former(library, skill) is not None

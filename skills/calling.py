@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from memory.intervals import wilson
-from skills.types import Call, Skill
+from skills.types import Call, Skill, Trial
 
 
 def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
@@ -37,11 +37,15 @@ def calls(skills: Iterable[Skill], asked: str) -> list[Call]:
     return [call for *_, call in sorted(found, key=lambda row: row[:3])]
 
 
+def success(trials: Iterable[Trial]) -> tuple[int, int]:
+    """How many tasks it solved, of how many that it was to solve."""
+    asked = [one for one in trials if one.purpose == "solve"]
+    return sum(one.passed for one in asked), len(asked)
+
+
 def _proven(skill: Skill) -> tuple[float, int]:
-    asked = [one for one in skill.trials if one.purpose == "solve"]
-    solved = sum(one.passed for one in asked)
-    steps = sum(one.steps for one in asked) // max(1, len(asked))
-    return wilson(solved, len(asked))[0], steps
+    steps = [one.steps for one in skill.trials if one.purpose == "solve"]
+    return wilson(*success(skill.trials))[0], sum(steps) // max(1, len(steps))
 
 
 @lru_cache(maxsize=4096)

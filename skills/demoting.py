@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from memory.intervals import wilson
 from memory.ledger import Ledger
-from memory.types import USE
+from memory.types import USE, Status
+from skills.calling import success
 from skills.library import Library
 from skills.types import Skill
 
@@ -27,9 +28,9 @@ def watch(library: Library, ledger: Ledger, names: Sequence[str]) -> list[Skill]
         skill = library.get(id_)
         if skill.status != "active":
             continue
-        reason = fallen(skill, used(ledger, skill))
-        if reason:
-            status = "retired" if "effect" in reason else "probation"
+        fall = fallen(skill, used(ledger, skill))
+        if fall is not None:
+            status, reason = fall
             moved += library.move(skill, status, reason=reason, actor=USE, cascade=True)
     return moved
 
@@ -51,8 +52,8 @@ def used(ledger: Ledger, skill: Skill) -> list[bool]:
     return ends
 
 
-def fallen(skill: Skill, ends: Sequence[bool]) -> str:
-    """Why it should go, in one line; empty where nothing speaks against it.
+def fallen(skill: Skill, ends: Sequence[bool]) -> tuple[Status, str] | None:
+    """Where it should go, and why in one line; None where nothing speaks against it.
 
     `harms` and `useless` are verdicts of an interval that holds however often one looks. A drop is
     one that its trials exclude: the two intervals do not meet.
@@ -60,14 +61,12 @@ def fallen(skill: Skill, ends: Sequence[bool]) -> str:
     effect = skill.effect
     if effect.version == skill.version and effect.verdict in ("harms", "useless"):
         said = "harms" if effect.verdict == "harms" else "adds nothing"
-        return f"measured effect: it {said}"
-    asked = [one for one in skill.trials if one.purpose == "solve"]
-    low, _ = wilson(sum(one.passed for one in asked), len(asked))
-    solved = sum(ends)
-    _, high = wilson(solved, len(ends))
-    if asked and len(ends) >= ENOUGH and high < low:
-        return (
-            f"it fell: {solved} of the last {len(ends)} runs that called it were solved "
+        return "retired", f"measured effect: it {said}"
+    low, _ = wilson(*success(skill.trials))
+    _, high = wilson(sum(ends), len(ends))
+    if len(ends) >= ENOUGH and high < low:
+        return "probation", (
+            f"it fell: {sum(ends)} of the last {len(ends)} runs that called it were solved "
             f"(at most {high:.0%}), its trials said at least {low:.0%}"
         )
-    return ""
+    return None

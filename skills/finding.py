@@ -15,6 +15,7 @@ from memory.vectors import Damaged, VectorIndex
 from skills.fitting import room
 from skills.grammar import Grammar
 from skills.library import Library
+from skills.program import read
 from skills.types import Call, Skill
 
 logger = logging.getLogger(__name__)
@@ -93,5 +94,4 @@ def guessed(skill: Skill, asked: str, offered: Sequence[str]) -> Call | None:
 
 def parameters(skill: Skill) -> list[str]:
     """Names of a skill's parameters, in order."""
-    inside = skill.signature.partition("(")[2].rpartition(")")[0]
-    return [part.partition(":")[0].strip() for part in inside.split(",") if part.strip()]
+    return [one.name for one in read(skill.code, skill.name).parameters]

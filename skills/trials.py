@@ -19,7 +19,7 @@ from pydantic import Field
 from envs.errors import Refused, UnknownName
 from envs.types import Env, Frozen, Task
 from memory.intervals import wilson
-from skills.calling import bound
+from skills.calling import bound, success
 from skills.library import Library
 from skills.mutants import mutants
 from skills.playing import Stage, play
@@ -69,6 +69,8 @@ class Judgement(Frozen):
     """Whether it may become active."""
     reason: str
     """Why, in one line."""
+    dishonest: bool = False
+    """It lied, overstepped what it requires, or is no code of ours: kept apart, not just unused."""
     trials: tuple[Trial, ...] = ()
     """All that were played with the skill itself."""
     strength: Strength = Strength()
@@ -90,12 +92,15 @@ def judge(ground: Ground, skill: Skill, *, bounds: Bounds = Bounds()) -> Judgeme
     """Plays all trials of a skill, in the order in which they are cheapest to fail."""
     wrong = problems(skill.code, skill.name)
     if wrong:
-        return Judgement(admitted=False, reason=f"refused unplayed: {wrong[0]}")
+        reason = f"refused unplayed: {wrong[0]}"
+        return Judgement(admitted=False, reason=reason, dishonest=True)
     if not skill.goals:
         return Judgement(admitted=False, reason="it has no goals of its own; its callers prove it")
     source = ground.library.source(skill, latest=True)
     solve = solving(ground, skill, source, bounds=bounds)
-    reason = _shortcoming(solve, bounds)
+    reason = _dishonesty(solve)
+    dishonest = bool(reason)
+    reason = reason or _shortcoming(solve, bounds)
     trials = [*solve]
     if not reason:
         trials += declining(ground, skill, source, solve, most=bounds.decline)
@@ -113,6 +118,7 @@ def judge(ground: Ground, skill: Skill, *, bounds: Bounds = Bounds()) -> Judgeme
     return Judgement(
         admitted=not reason,
         reason=reason or _praise(trials, strength),
+        dishonest=dishonest,
         trials=tuple(trials),
         strength=strength,
     )
@@ -172,6 +178,7 @@ def trial(
         "claimed": played.claimed if not solved or played.claimed is not None else True,
         "steps": len(played.actions),
         "error": error,
+        "overstepped": bool(played.refused),
         "actions": tuple(line_of(action) for action in played.actions),
     }
     return told.model_copy(update=update)
@@ -277,19 +284,17 @@ def told_apart(
     return Strength(failed=failed, passed=tuple(passed), alike=alike)
 
 
-def success(trials: Iterable[Trial]) -> tuple[int, int]:
-    """How many tasks it solved, of how many that it was to solve."""
-    asked = [one for one in trials if one.purpose == "solve"]
-    return sum(one.passed for one in asked), len(asked)
-
-
-def _shortcoming(trials: Sequence[Trial], bounds: Bounds) -> str:
-    refused = [one for one in trials if one.error.startswith("it tried what")]
-    if refused:
-        return refused[0].error
+def _dishonesty(trials: Sequence[Trial]) -> str:
+    overstepped = [one for one in trials if one.overstepped]
+    if overstepped:
+        return overstepped[0].error
     lies = [one for one in trials if one.claimed and not one.passed and not one.error]
     if lies:
         return f"it said that it was done in {len(lies)} of {len(trials)} tasks where it was not"
+    return ""
+
+
+def _shortcoming(trials: Sequence[Trial], bounds: Bounds) -> str:
     solved, asked = success(trials)
     low, _ = wilson(solved, asked)
     if low < bounds.floor:

@@ -57,6 +57,8 @@ class Trial(Frozen):
     """Actions that it took."""
     error: str = ""
     """One line, where it broke."""
+    overstepped: bool = False
+    """It tried an action outside of what it requires."""
     actions: tuple[str, ...] = ()
     """Its actions in order, to be played again."""
 

@@ -11,8 +11,9 @@ from envs.errors import EnvError
 from envs.toy import Toy
 from envs.types import Action, Env, Score, Step, Task
 from skills.admitting import verify
+from skills.calling import success
 from skills.library import Library
-from skills.trials import NOTHING, Bounds, Ground, judge, keeping, success, tasks_for, trial
+from skills.trials import NOTHING, Bounds, Ground, judge, keeping, tasks_for, trial
 from skills.types import Origin, Skill, Trial
 
 Grounds = Callable[[Env], Ground]
