@@ -17,9 +17,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from distill.rows_turns import attempted, called, spoken, teacher_of, weighted
 from envs.errors import UserError
 from envs.types import Frozen
-from memory.types import StepRecord, Trajectory
+from memory.types import REPLAY, StepRecord, Trajectory
 
 SHORTEST_RECALLED = 16
 """Recalled texts shorter than that are ordinary words, and may stand in a row by chance."""
@@ -61,6 +62,18 @@ class Origin(Frozen):
     """The messages are put together from the steps, since the run kept none of this attempt."""
     made: Made = "solved"
     """What the row teaches."""
+    teacher: str = ""
+    """Who acted: `expert`, `skills`, `model NAME`; empty: not known."""
+    skills: tuple[str, ...] = ()
+    """Ids of skills that were called on the way."""
+    round: int = 0
+    """Round of self-training that it was gathered in."""
+    outcome: bool | None = None
+    """Whether the environment says that the attempt reached the goal; None: it said nothing."""
+    rate: float | None = None
+    """Share of attempts at the same task that did; None: not counted."""
+    ended: str = ""
+    """ISO time (UTC) at which the run ended."""
 
 
 class Row(Frozen):
@@ -91,14 +104,16 @@ def rows(
 ) -> Iterator[Row]:
     """A row for each different way in which a train task was solved, in the given order.
 
+    Where a skill was called, its actions are said in place of the call.
+
     Left out are: splits other than `train`, runs that were not scored, failed or broke, tasks with
-    a held-out key, the same actions on the same task again, oracle retries unless `retries` (then
+    a held-out key, replays, the same actions on the same task again, oracle retries unless `retries` (then
     their last attempt counts), and rows in which a recalled lesson stands word for word (the model
     quoted it): what a student learns must not be what was whispered to its teacher.
     """
     held_out, seen = frozenset(held_out_keys), set[tuple[str, ...]]()
     for trajectory in trajectories:
-        attempt = _last_attempt(trajectory)
+        attempt = attempted(trajectory)
         if not _wanted(trajectory, attempt, held_out=held_out, retries=retries):
             continue
         way = (trajectory.task_key, *(step.action for step in attempt))
@@ -124,28 +139,26 @@ def _wanted(
         and not trajectory.error
         and bool(attempt)
         and trajectory.task_key not in held_out
+        and trajectory.arm != REPLAY
         and (trajectory.attempts == 1 or retries)
     )
 
 
-def _last_attempt(trajectory: Trajectory) -> tuple[StepRecord, ...]:
-    last = trajectory.attempts - 1
-    return tuple(step for step in trajectory.steps if step.attempt == last)
-
-
 def _row(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> Row:
-    said = sum(message.get("role") == "assistant" for message in trajectory.messages)
-    # More turns than steps are earlier turns of a conversation, or attempts that failed.
-    usable = said >= len(attempt) if trajectory.attempts == 1 else said == len(attempt)
-    spoken = trajectory.messages if usable else retold(trajectory, attempt)
+    turns, rebuilt = spoken(trajectory, attempt)
     return Row(
-        messages=_weighted(spoken, trained=len(attempt)),
-        metadata=origin_of(trajectory, steps=len(attempt), rebuilt=not usable),
+        messages=weighted(turns, trained=len(attempt)),
+        metadata=origin_of(trajectory, steps=len(attempt), rebuilt=rebuilt, outcome=True),
     )
 
 
 def origin_of(
-    trajectory: Trajectory, *, steps: int, rebuilt: bool, made: Made = "solved"
+    trajectory: Trajectory,
+    *,
+    steps: int,
+    rebuilt: bool,
+    made: Made = "solved",
+    outcome: bool | None = None,
 ) -> Origin:
     """Where a row made from `trajectory` comes from."""
     score = trajectory.score
@@ -164,30 +177,11 @@ def origin_of(
         recalled=tuple(sorted({r.lesson for s in trajectory.steps for r in s.recalled})),
         rebuilt=rebuilt,
         made=made,
+        teacher=teacher_of(trajectory, attempted(trajectory)),
+        skills=called(trajectory),
+        outcome=outcome,
+        ended=trajectory.ended,
     )
-
-
-def _weighted(messages: Sequence[dict[str, Any]], *, trained: int) -> tuple[dict[str, Any], ...]:
-    """The messages up to the assistant's last; its last `trained` turns with weight 1."""
-    turns = [n for n, message in enumerate(messages) if message.get("role") == "assistant"]
-    weights = {n: int(turns.index(n) >= len(turns) - trained) for n in turns}
-    return tuple(
-        {**message, "weight": weights[n]} if n in weights else dict(message)
-        for n, message in enumerate(messages[: turns[-1] + 1])
-    )
-
-
-def retold(trajectory: Trajectory, attempt: Sequence[StepRecord]) -> list[dict[str, Any]]:
-    """What the player saw, and what it did in the JSON that the text solver speaks."""
-    messages: list[dict[str, Any]] = []
-    seen = trajectory.first_observation or trajectory.goal
-    for step in attempt:
-        reply = {"thought": step.thought} if step.thought else {}
-        content = json.dumps({**reply, "action": step.action}, ensure_ascii=False)
-        messages.append({"role": "user", "content": seen})
-        messages.append({"role": "assistant", "content": content})
-        seen = step.observation
-    return messages
 
 
 def quotes(messages: Sequence[dict[str, Any]], steps: Sequence[StepRecord]) -> bool:

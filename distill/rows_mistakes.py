@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from distill.attempts import attempts
-from distill.rows import Made, Row, origin_of, quotes, retold
+from distill.rows import Made, Row, origin_of, quotes
+from distill.rows_turns import retold
 from memory.types import Trajectory
 
 MARKS: dict[Made, str] = {"correct": "[CORRECT WAY]", "incorrect": "[INCORRECT WAY]"}
