@@ -26,9 +26,12 @@ SHORTEST_RECALLED = 16
 """Recalled texts shorter than that are ordinary words, and may stand in a row by chance."""
 
 
-Made = Literal["solved", "spliced", "reflection", "correct", "incorrect"]
+Made = Literal[
+    "solved", "spliced", "reflection", "correct", "incorrect", "verification", "critique"
+]
 """A solved attempt; a failed one with the way out; advice that helped; a way marked as one to go or
-to avoid. Rows of the last two kinds must keep their mark, or mistakes are taught as solutions."""
+to avoid (such rows must keep their mark, or mistakes are taught as solutions); whether an attempt
+reached its goal; which of its steps was wrong."""
 
 
 class Origin(Frozen):
