@@ -211,6 +211,21 @@ class McpServerSettings(Frozen):
         return self
 
 
+class RouterSettings(Frozen):
+    """Which tasks a cheap student gets, and which a larger model; see `agent/models/router.py`."""
+
+    use: bool = False
+    """Choose between `model`, the student, and `larger`, task by task."""
+    larger: ModelSettings = ModelSettings()
+    """The larger model."""
+    floor: float = Field(default=0.6, ge=0, le=1)
+    """Success that the student must be believed to reach at a type of task, to be given it."""
+    explore: float = Field(default=0.2, ge=0, le=1)
+    """Share of the tasks of a type that it has hardly tried which it gets all the same."""
+    known: int = Field(default=5, ge=1)
+    """Different tasks of a type after which that type is known."""
+
+
 class McpSettings(Frozen):
     """Servers whose tools may be used in chat."""
 
@@ -251,6 +266,8 @@ class Settings(BaseSettings):
     """The REST server."""
     mcp: McpSettings = McpSettings()
     """Servers of tools for chat."""
+    router: RouterSettings = RouterSettings()
+    """Who gets which task, where there are a student and a larger model."""
     judge: bool = False
     """Let a model judge chat answers; small ones judge badly."""
     selfcheck: bool = False
@@ -270,6 +287,10 @@ class Settings(BaseSettings):
             for m in (self.model, self.verifier, self.reflector)
             if m
         )
+        if self.router.use:
+            larger = self.router.larger
+            keep += f"|router {self.router.floor} {self.router.explore} {self.router.known}"
+            keep += f" {larger.base_url}|{larger.name}|{larger.file}"
         for name, server in sorted(self.mcp.servers.items()):
             keep += "".join(f"|{name}__{tool}" for tool in sorted(server.allow))
         return hashlib.sha256(keep.encode()).hexdigest()[:12]
