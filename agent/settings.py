@@ -40,6 +40,9 @@ class ModelSettings(Frozen):
     """Key of that URL; empty: `OPENAI_API_KEY`."""
     file: str = ""
     """A GGUF file, or a name that `journeyman models list` shows, to serve from this machine."""
+    adapter: str = ""
+    """A student: a registered adapter's id, `shipped:NAME`, or an adapter's folder. It is served
+    beside `file`, and beside the model that it was trained on where that is empty."""
     timeout_s: float = Field(default=120.0, gt=0)
     """Seconds to wait for a reply."""
     retries: int = Field(default=2, ge=0)
@@ -283,7 +286,7 @@ class Settings(BaseSettings):
         if self.skills != SkillSettings():
             parts.add("skills")
         keep = self.model_dump_json(include=parts) + "".join(
-            f"{m.base_url}|{m.name}|{m.file}"
+            f"{m.base_url}|{m.name}|{m.file}" + (f"|{m.adapter}" if m.adapter else "")
             for m in (self.model, self.verifier, self.reflector)
             if m
         )
@@ -325,7 +328,7 @@ def load(**flags: Any) -> Settings:
 def _endpoint(model: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """What OpenAI's own variables name, where the configuration names no model."""
     wanted = {"api_key": environ.get("OPENAI_API_KEY", "")}
-    if not model.get("base_url") and not model.get("file"):
+    if not any(model.get(named) for named in ("base_url", "file", "adapter")):
         wanted["base_url"] = environ.get("OPENAI_BASE_URL", "")
     return {**model, **{k: v for k, v in wanted.items() if v and not model.get(k)}}
 
