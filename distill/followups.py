@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 
+from distill.rows_turns import attempted
 from envs.errors import EnvError
 from envs.types import Action, Env, Frozen, Task
 from memory.types import Trajectory
@@ -97,15 +98,13 @@ def again(env: Env) -> Check:
     """The default check: the same actions, letter by letter, and the environment's score."""
 
     def check(run: Trajectory, task: Task, seed: int) -> bool:
-        last = run.attempts - 1
-        ways = [step.action for step in run.steps if step.attempt == last]
         try:
             episode = env.open(task, seed=seed)
         except EnvError:
             return False
         try:
             step = episode.first
-            for action in ways:
+            for action in (done.action for done in attempted(run)):
                 if step.terminated or step.truncated:
                     break
                 step = episode.step(_action(action))

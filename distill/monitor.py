@@ -22,6 +22,7 @@ from itertools import groupby
 
 from pydantic import Field
 
+from distill.rows_turns import attempted
 from envs.types import Frozen
 from memory.types import Trajectory
 
@@ -107,12 +108,11 @@ def candidate(run: Trajectory) -> Candidate:
 
     A run that was rejected, or about which the verifier could not tell, has no reward.
     """
-    last = run.attempts - 1
     verdict = run.verdicts[-1] if run.verdicts else None
     accepted = verdict is not None and verdict.accepted is True
     return Candidate(
         task_key=run.task_key,
-        way=tuple(step.action for step in run.steps if step.attempt == last),
+        way=tuple(step.action for step in attempted(run)),
         reward=verdict.confidence if accepted and verdict is not None else 0.0,
         passed=bool(run.score and run.score.passed) and not run.error,
     )
