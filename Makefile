@@ -55,8 +55,9 @@ $(READY): pyproject.toml requirements.lock requirements-nodeps.lock | compiler
 demo: setup
 	$(BIN)/journeyman demo
 
+# A process for each core, four at most; a test that fails is shown whole.
 test: setup browser postgres
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # Floors, thoughts, retries and memory with the embedded model, small; writes the report.
 bench-small: setup

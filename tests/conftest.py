@@ -12,12 +12,36 @@ is an error in both runs.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Generator
 
 import pytest
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MOST = 4
+"""Processes of `-n auto`: each may hold models, browsers and servers, so memory is what ends."""
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` makes; on a single core none beside this one."""
+    found = min(cores(), MOST)
+    return found if found > 1 else 0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that share the cores don't each compute on all of them."""
+    given = getattr(config, "workerinput", None)
+    if given:
+        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // given["workercount"])))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -6,7 +6,7 @@ import os
 import pickle
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -51,11 +51,12 @@ def order(settings: Settings) -> Asks:
 
 
 @pytest.fixture
-def folders() -> Iterator[Callable[[], set[Path]]]:
-    """Folders of workers that are there now and were not before."""
-    before = set(Path(tempfile.gettempdir()).glob("journeyman-worker-*"))
-
-    yield lambda: set(Path(tempfile.gettempdir()).glob("journeyman-worker-*")) - before
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], set[Path]]:
+    """Folders of workers that are there now; only this test makes any in its place for files."""
+    place = tmp_path / "temp"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return lambda: set(place.glob("journeyman-worker-*"))
 
 
 def workers() -> list[psutil.Process]:
@@ -78,6 +79,7 @@ def test_workers_die_are_replaced_and_end(
         with pytest.raises(WorkerDied, match="a worker process died; free memory"):
             pool.submit(deadly).result(60)
         assert pool.submit(order()).result(60).row.steps > 0
+        assert len(folders()) == 1
         (idle,) = workers()
         idle.kill()
         idle.wait(10)
