@@ -1,9 +1,11 @@
-"""Verified successes as training rows, in the chat format of OpenAI's fine-tuning files.
+"""Training rows, and verified successes as such, in the chat format of OpenAI's fine-tuning files.
 
 A line is `{"messages": [...], "metadata": {...}}`. Only the assistant's turns train: each of them
 carries `"weight"`, 1 for what the solver said in the attempt that succeeded and 0 for what stood
 before it (earlier turns of a conversation). Other messages carry none. Trainers that know no
 weights must mask all but the turns of weight 1; services that know no metadata want it dropped.
+
+A `Pair` is a line of TRL's conversational preference format, a `Valued` a prefix with its value.
 """
 
 from __future__ import annotations
@@ -20,18 +22,32 @@ from typing import Any, Literal
 from distill.rows_turns import attempted, called, spoken, teacher_of, weighted
 from envs.errors import UserError
 from envs.types import Frozen
-from memory.types import REPLAY, StepRecord, Trajectory
+from memory.text import normal
+from memory.types import REPLAY, StepRecord, Trajectory, Trust
 
 SHORTEST_RECALLED = 16
 """Recalled texts shorter than that are ordinary words, and may stand in a row by chance."""
 
 
 Made = Literal[
-    "solved", "spliced", "reflection", "correct", "incorrect", "verification", "critique"
+    "solved",
+    "spliced",
+    "reflection",
+    "correct",
+    "incorrect",
+    "verification",
+    "critique",
+    "attempt",
+    "call",
+    "pair",
+    "value",
+    "imported",
 ]
 """A solved attempt; a failed one with the way out; advice that helped; a way marked as one to go or
 to avoid (such rows must keep their mark, or mistakes are taught as solutions); whether an attempt
-reached its goal; which of its steps was wrong."""
+reached its goal; which of its steps was wrong; an attempt that may have failed, for losses that
+read `outcome`; a solved one in which calls of skills are learned; one action above another; how
+good a prefix is; a line of somebody else's file."""
 
 
 class Origin(Frozen):
@@ -77,6 +93,16 @@ class Origin(Frozen):
     """Share of attempts at the same task that did; None: not counted."""
     ended: str = ""
     """ISO time (UTC) at which the run ended."""
+    content: str = ""
+    """`content_of` goal and first observation; empty: not known."""
+    others: tuple[str, ...] = ()
+    """Ids of other runs that the row rests on."""
+    source: str = ""
+    """File that it was imported from; empty: a run in this ledger, or an expert's."""
+    licence: str = ""
+    """Licence of an imported row, as it was given."""
+    trust: Trust = "self"
+    """Whose words it goes back to."""
 
 
 class Row(Frozen):
@@ -86,6 +112,41 @@ class Row(Frozen):
     """As in the OpenAI API; those of the assistant with `weight`."""
     metadata: Origin
     """Where it comes from."""
+
+
+class Pair(Frozen):
+    """Two turns after the same conversation, one better than the other."""
+
+    prompt: tuple[dict[str, Any], ...]
+    """The conversation before."""
+    chosen: tuple[dict[str, Any], ...]
+    """The better turn of the assistant."""
+    rejected: tuple[dict[str, Any], ...]
+    """The worse one."""
+    metadata: Origin
+    """Where the better one comes from; the worse one's run is among `others`."""
+
+    @property
+    def messages(self) -> tuple[dict[str, Any], ...]:
+        """All that is said in it."""
+        return (*self.prompt, *self.chosen, *self.rejected)
+
+
+class Valued(Frozen):
+    """The beginning of an attempt, and how good it is to be there."""
+
+    messages: tuple[dict[str, Any], ...]
+    """The conversation so far, what was seen last at its end; no turn carries a weight."""
+    value: float
+    """From 0 to 1."""
+    visits: int
+    """Attempts that it was counted from."""
+    metadata: Origin
+    """Where it comes from; the other attempts' runs are its `others`."""
+
+
+Line = Row | Pair | Valued
+"""What stands on one line of a file."""
 
 
 class Written(Frozen):
@@ -110,9 +171,9 @@ def rows(
     Where a skill was called, its actions are said in place of the call.
 
     Left out are: splits other than `train`, runs that were not scored, failed or broke, tasks with
-    a held-out key, replays, the same actions on the same task again, oracle retries unless `retries` (then
-    their last attempt counts), and rows in which a recalled lesson stands word for word (the model
-    quoted it): what a student learns must not be what was whispered to its teacher.
+    a held-out key, replays, the same actions on the same task again, oracle retries unless
+    `retries` (then their last attempt counts), and rows in which a recalled lesson stands word for
+    word (the model quoted it): what a student learns must not be what was whispered to its teacher.
     """
     held_out, seen = frozenset(held_out_keys), set[tuple[str, ...]]()
     for trajectory in trajectories:
@@ -162,6 +223,7 @@ def origin_of(
     rebuilt: bool,
     made: Made = "solved",
     outcome: bool | None = None,
+    others: tuple[str, ...] = (),
 ) -> Origin:
     """Where a row made from `trajectory` comes from."""
     score = trajectory.score
@@ -184,6 +246,8 @@ def origin_of(
         skills=called(trajectory),
         outcome=outcome,
         ended=trajectory.ended,
+        content=content_of(trajectory.goal, trajectory.first_observation),
+        others=others,
     )
 
 
@@ -216,7 +280,12 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(json.loads(value))
 
 
-def write_jsonl(path: Path, lines: Iterable[Row]) -> Written:
+def content_of(goal: str, first: str) -> str:
+    """Hash of a task's words, however they are spaced, cased or pointed; 16 hexadecimal digits."""
+    return hashlib.sha256(f"{normal(goal)}\n{normal(first)}".encode()).hexdigest()[:16]
+
+
+def write_jsonl(path: Path, lines: Iterable[Line]) -> Written:
     """Writes the rows in UTF-8, whole or not at all: what stood there stays until the last line.
 
     Raises `UserError` where the folder cannot be written to.

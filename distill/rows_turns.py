@@ -23,8 +23,10 @@ def spoken(run: Trajectory, attempt: Sequence[StepRecord]) -> tuple[list[Turn], 
     Where a skill acted, each turn says the primitive action and nothing else.
     """
     said = sum(message.get("role") == "assistant" for message in run.messages)
+    last = bool(attempt) and attempt[0].attempt == run.attempts - 1
     # More turns than steps are earlier turns of a conversation, or attempts that failed.
     kept = said >= len(attempt) if run.attempts == 1 else said == len(attempt)
+    kept = kept and last
     turns = [dict(message) for message in run.messages] if kept else retold(run, attempt)
     return flattened(turns, attempt), not kept
 
@@ -60,6 +62,12 @@ def said(action: str, *, thought: str = "") -> str:
     """
     reply = {"thought": thought} if thought else {}
     return json.dumps({**reply, "action": action}, ensure_ascii=False)
+
+
+def turns_of(turns: Sequence[Turn], *, steps: int) -> list[int]:
+    """Places of the assistant's last `steps` turns."""
+    places = [n for n, turn in enumerate(turns) if turn.get("role") == "assistant"]
+    return places[-steps:] if steps else []
 
 
 def weighted(turns: Sequence[Turn], *, trained: int) -> tuple[Turn, ...]:
