@@ -63,6 +63,13 @@ def blank_folder(base: str, shapes: Mapping[str, tuple[int, int]], out: Path) ->
     return _written(out, {CONFIG: _json(config), WEIGHTS: safetensors_of(tensors)})
 
 
+def shapes_of(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """A weight (out, in) that a blank adapter may have, by the base's `config.json`."""
+    hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
+    head = int(config.get("head_dim") or hidden // heads)
+    return {"model.layers.0.self_attn.q_proj": (heads * head, hidden)}
+
+
 def module_of(name: str) -> str:
     """The module that a weight belongs to: `model.layers.0.mlp.up_proj` for its `.weight` too."""
     return name.removesuffix(".weight")
