@@ -20,7 +20,7 @@ from agent.selfcheck import SelfCheck
 from agent.settings import ModelSettings, Settings
 from agent.skilled import Toolbox
 from agent.solver import Greedy
-from agent.transcript import EMBEDDED
+from agent.transcript import EMBEDDED, STUDENT
 from agent.verifier import FirstThatKnows, Judge, Shown, ToolResults
 from agent.worlds import open_env
 from envs.errors import UserError
@@ -136,7 +136,7 @@ class Home:
         """Who puts lessons into words; None: rules do."""
         model = await self.model("reflector")
         drafts = self.settings.memory.drafts
-        spared = drafts == "auto" and EMBEDDED in model.name
+        spared = drafts == "auto" and (EMBEDDED in model.name or STUDENT in model.name)
         return None if drafts == "plain" or spared else model
 
     def at_close(self, close: Callable[[], None]) -> None:

@@ -297,7 +297,7 @@ def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str
     if answer:
         said.append({"role": "assistant", "content": answer})
     elif state and not spec.thread:
-        said = conversation(state, crew.settings)
+        said = conversation(state, crew.settings, model=crew.model.name)
     return Trajectory(
         id=run_id,
         env=task.env,

@@ -20,6 +20,8 @@ from skills.types import Call
 
 EMBEDDED = "(embedded)"
 """Mark in the name of the model that comes with the installation."""
+STUDENT = "(student"
+"""Mark in the name of a model that was trained here: it is asked as it was taught."""
 CHARS_A_TOKEN = 3.0
 """A careful guess for English and code."""
 KEPT_STEPS = 4
@@ -34,7 +36,7 @@ def prompt(name: str) -> str:
 
 def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Message]:
     """The transcript of an environment that takes commands as text."""
-    system, turns = _system(state, kit.settings, brief=kit.brief), _turns(state)
+    system, turns = _system(state, kit.settings, model=kit.model.name, brief=kit.brief), _turns(state)
     tail = [seen_of(state).observation] if turns else [state.get("first", "")]
     if choices and _listed(kit):
         tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
@@ -58,18 +60,22 @@ def _calls(state: State) -> str:
 
 def _listed(kit: Kit) -> bool:
     chosen = kit.settings.solver.list_actions
-    return EMBEDDED not in kit.model.name if chosen is None else chosen
+    own = EMBEDDED in kit.model.name or STUDENT in kit.model.name
+    return not own if chosen is None else chosen
 
 
-def conversation(state: State, settings: Settings) -> list[Message]:
-    """The current attempt as it was spoken, without possible actions and recalled lessons."""
-    head: Message = {"role": "system", "content": _system(state, settings)}
+def conversation(state: State, settings: Settings, *, model: str) -> list[Message]:
+    """The current attempt as it was spoken with the model of that name, without possible actions
+    and recalled lessons.
+    """
+    head: Message = {"role": "system", "content": _system(state, settings, model=model)}
     last: Message = {"role": "user", "content": seen_of(state).observation}
     return [head, *_turns(state), last]
 
 
-def _system(state: State, settings: Settings, *, brief: str = "") -> str:
-    system = prompt("solver_think" if settings.solver.think else "solver")
+def _system(state: State, settings: Settings, *, model: str, brief: str = "") -> str:
+    plain = "student" if STUDENT in model else "solver"
+    system = prompt("solver_think" if settings.solver.think else plain)
     if brief:
         system += f"\n\n{MARK_OPEN}\n{unmarked(brief)}\n{MARK_CLOSE}"
     for number, advice in enumerate(state.get("reflections", ()), start=1):

@@ -1,0 +1,292 @@
+"""LoRA training with TRL and PEFT: rows in, an adapter with its manifest out.
+
+The same code on a CPU (bf16) and a GPU. Rows of one length are computed together, the vocabulary's
+logits only where there is a loss, and a training that was killed goes on from its last checkpoint.
+The only file that imports `trl`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from distill.bases import sha256_of
+from distill.batches import EXTRA, Collator, columns_of, count_of, log_probs, with_old
+from distill.composing import packed
+from distill.lora import delta_of, with_lora
+from distill.losses import nft_loss, weighted_loss
+from distill.plan import Manifest, Plan
+from distill.rows import Row
+from distill.tokens import Encoded, Template
+from envs.errors import Missing, Refused
+
+LIBRARIES = ("journeyman", "torch", "transformers", "peft", "trl", "datasets")
+OLD = "old.safetensors"
+
+
+class Trainer(Protocol):
+    """What a round asks of a trainer."""
+
+    def train(self, rows: Sequence[Row], *, out: Path, parent: bytes = b"") -> Trained:
+        """An adapter from rows, beginning from the weights of another where one is given."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained adapter, not registered yet."""
+
+    weights: bytes
+    """As `composing.packed` makes them, in half precision."""
+    manifest: Manifest
+    """What it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoraTrainer:
+    """Trains adapters for one base by one plan. `told` gets a line now and then."""
+
+    base: Path
+    """Folder of the base (`bases.prepared`)."""
+    plan: Plan
+    """How."""
+    told: Callable[[str], None] = lambda _line: None
+    """Where progress goes."""
+    base_sha256: str = ""
+    """Of the file that the folder was made from; empty: that of the folder's weights."""
+
+    def train(self, rows: Sequence[Row], *, out: Path, parent: bytes = b"") -> Trained:
+        """See `Trainer`. `out` keeps checkpoints until the training is done.
+
+        Raises `Missing` where the libraries aren't installed and `Refused` for rows without a token
+        to learn from, and for a folder that another training (rows, plan or parent) has left.
+        """
+        torch = _libraries()
+        template = Template(self.base)
+        examples, left_out = self._encoded(rows, template)
+        mark = _mark(self.plan, examples, parent)
+        _claim(out, mark)
+        torch.manual_seed(self.plan.seed)
+        model = with_lora(self.base, self.plan, parent=parent)
+        columns = [columns_of(row, one) for row, one in examples]
+        if self.plan.loss == "nft":
+            with_old(columns, model, out / OLD, padding=template.padding)
+        trainer = self._trainer(model, columns, template, out)
+        began, spent = time.perf_counter(), _spent(out)
+        checkpoint = max(out.glob("checkpoint-*"), key=_number, default=None)
+        if checkpoint is not None:
+            self.told(f"going on from step {_number(checkpoint)}")
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = spent + time.perf_counter() - began
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        last = losses[-max(1, len(losses) // 10) :]
+        manifest = Manifest(
+            plan=self.plan,
+            rows=len(examples),
+            rows_sha256=mark,
+            left_out=left_out,
+            tokens=sum(len(one.ids) for _, one in examples),
+            trained_tokens=sum(weight > 0 for _, one in examples for weight in one.weights),
+            steps=trainer.state.global_step,
+            loss=round(sum(last) / max(1, len(last)), 4),
+            seconds=round(seconds, 1),
+            base_sha256=self.base_sha256 or sha256_of(self.base),
+            envs=tuple(sorted({row.metadata.env for row in rows})),
+            teachers=tuple(sorted({row.metadata.model for row in rows})),
+            sources=tuple(sorted({row.metadata.trajectory for row in rows})),
+            versions=_versions(),
+            device=str(model.device),
+        )
+        weights = packed(delta_of(model))
+        for folder in out.glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        return Trained(weights=weights, manifest=manifest)
+
+    def _encoded(
+        self, rows: Sequence[Row], template: Template
+    ) -> tuple[list[tuple[Row, Encoded]], int]:
+        encoded = [(row, template.encode(row.messages)) for row in rows]
+        fitting = [(row, one) for row, one in encoded if len(one.ids) <= self.plan.longest]
+        fitting = [(row, one) for row, one in fitting if any(one.weights)]
+        if not fitting:
+            raise Refused(
+                f"none of {len(rows)} rows has a turn to learn from within {self.plan.longest} "
+                "tokens",
+                repair="collect more successes, or raise plan.longest",
+            )
+        return fitting, len(encoded) - len(fitting)
+
+    def _trainer(
+        self, model: Any, columns: list[dict[str, Any]], template: Template, out: Path
+    ) -> Any:
+        import torch
+        from datasets import Dataset
+        from trl.trainer.sft_config import SFTConfig
+        from trl.trainer.sft_trainer import SFTTrainer
+
+        plan = self.plan
+        nft = plan.loss == "nft"
+
+        class Weighted(SFTTrainer):
+            """TRL's trainer, with the weight of each token and, for NFT, the sign of each row."""
+
+            def compute_loss(
+                self,
+                model: Any,
+                inputs: dict[str, Any],
+                return_outputs: bool = False,
+                num_items_in_batch: Any = None,
+            ) -> Any:
+                extra = {k: inputs.pop(k) for k in EXTRA}
+                found = log_probs(model, inputs["input_ids"], inputs["labels"])
+                count = count_of(num_items_in_batch, extra["weights"])
+                loss = (
+                    nft_loss(found, extra, count=count)
+                    if nft
+                    else weighted_loss(found, extra["weights"], count=count)
+                )
+                return (loss, {"log_probs": found}) if return_outputs else loss
+
+        together = min(plan.together, plan.batch)
+        on_gpu = torch.cuda.is_available()
+        steps = max(1, round(plan.epochs * len(columns) / plan.batch))
+        config = SFTConfig(
+            output_dir=str(out),
+            per_device_train_batch_size=together,
+            gradient_accumulation_steps=max(1, plan.batch // together),
+            num_train_epochs=plan.epochs,
+            learning_rate=plan.rate,
+            lr_scheduler_type={"constant": "constant_with_warmup"}.get(
+                plan.schedule, plan.schedule
+            ),
+            warmup_steps=round(plan.warmup * steps),
+            max_grad_norm=1.0,
+            bf16=True,
+            use_cpu=not on_gpu,
+            gradient_checkpointing=plan.checkpointing,
+            train_sampling_strategy="group_by_length",
+            length_column_name="length",
+            remove_unused_columns=False,
+            dataset_kwargs={"skip_prepare_dataset": True},
+            dataloader_pin_memory=on_gpu,
+            logging_steps=1,
+            save_steps=plan.save_steps,
+            save_total_limit=1,
+            seed=plan.seed,
+            report_to=[],
+            disable_tqdm=True,
+            optim="adamw_torch",
+        )
+        trainer = Weighted(
+            model=model,
+            args=config,
+            train_dataset=Dataset.from_list(columns),
+            data_collator=Collator(template.padding),
+            processing_class=template.tokenizer,
+        )
+        trainer.remove_callback(_printer())
+        tokens = sum(len(one["input_ids"]) for one in columns)
+        trainer.add_callback(_progress(self.told, out, tokens=tokens))
+        return trainer
+
+
+def _printer() -> Any:
+    from transformers.trainer_callback import PrinterCallback
+
+    return PrinterCallback
+
+
+def _progress(told: Callable[[str], None], out: Path, *, tokens: int) -> Any:
+    """A line for each step: loss, tokens a second, time left."""
+    from transformers import TrainerCallback
+
+    began, spent, start = time.perf_counter(), _spent(out), [-1]
+
+    class Progress(TrainerCallback):
+        def on_log(self, *told_of: Any, logs: Any = None, **_: Any) -> None:
+            if not logs or "loss" not in logs:
+                return
+            args, state, *_rest = told_of
+            if start[0] < 0:
+                start[0] = state.global_step - 1
+            here = time.perf_counter() - began
+            done, left = state.global_step - start[0], state.max_steps - state.global_step
+            speed = tokens * args.num_train_epochs / state.max_steps * done / here
+            told(
+                f"step {state.global_step} of {state.max_steps}: loss {float(logs['loss']):.3f}, "
+                f"{speed:.0f} tokens/s, {left * here / done / 60:.0f} min left"
+            )
+
+        def on_save(self, *_args: Any, **_: Any) -> None:
+            kept = {"seconds": spent + time.perf_counter() - began}
+            (out / "spent.json").write_text(json.dumps(kept), "utf-8")
+
+    return Progress()
+
+
+def _spent(out: Path) -> float:
+    """Seconds that earlier parts of an interrupted training took, up to their last checkpoint."""
+    file = out / "spent.json"
+    return float(json.loads(file.read_text("utf-8"))["seconds"]) if file.is_file() else 0.0
+
+
+def _mark(plan: Plan, examples: Sequence[tuple[Row, Encoded]], parent: bytes) -> str:
+    """One hash of all that a training depends on."""
+    import hashlib
+
+    digest = hashlib.sha256(plan.model_dump_json(exclude={"save_steps"}).encode())
+    digest.update(hashlib.sha256(parent).digest())
+    for row, one in examples:
+        digest.update(json.dumps([one.ids, one.weights, row.metadata.trajectory]).encode())
+    return digest.hexdigest()
+
+
+def _claim(out: Path, mark: str) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / "training.json"
+    if file.is_file() and json.loads(file.read_text("utf-8"))["mark"] != mark:
+        raise Refused(
+            f"{out} holds another training, of other rows or settings",
+            repair="remove it, or give another --out",
+        )
+    file.write_text(json.dumps({"mark": mark}), "utf-8")
+
+
+def _number(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "none"
+    return found
+
+
+def _libraries() -> Any:
+    """PyTorch, once all that training needs is known to be there."""
+    from importlib.util import find_spec
+
+    missing = [name for name in ("torch", "datasets", "peft", "trl") if find_spec(name) is None]
+    if missing:
+        raise Missing(
+            f"training needs {', '.join(missing)}", repair="pip install 'journeyman[distill]'"
+        )
+    # Threads that spin while they wait for each other starve when a core is busy elsewhere.
+    os.putenv("OMP_WAIT_POLICY", "passive")
+    os.putenv("GOMP_SPINCOUNT", "0")
+    import torch
+
+    random.seed(0)
+    return torch
