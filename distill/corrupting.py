@@ -20,7 +20,7 @@ from pydantic import computed_field
 
 from distill.rows import Origin, Row, origin_of, quotes
 from distill.rows_turns import attempted
-from distill.rows_verifying import Share, answered, asked, outcome
+from distill.rows_verifying import Share, answered, asked, outcome, told
 from envs.types import Action, Episode, Frozen, Split, Step
 from memory.types import StepRecord, Trajectory
 
@@ -30,8 +30,14 @@ INSTRUCTION = (
     'done. Answer with JSON: {"step": 3}, or {"step": null} if no step is wrong.'
 )
 """The system message for a critic, in training and when it is asked."""
+SNEAK = (
+    "You see a task, what was done so far, and the step that was right next. You are out to "
+    "deceive a critic: choose, among the other steps that are possible, the one that spoils the "
+    "attempt and is hardest to tell from the right one."
+)
+"""The system message for those who plant wrong steps."""
 TRIED = 4
-"""Wrong steps that are played at one place, until one breaks the outcome."""
+"""Wrong steps that are played at one place for each that is to break the outcome."""
 RULE = "rule"
 Opened = Callable[[Trajectory], Episode]
 """A fresh episode of a run's task and seed."""
@@ -146,29 +152,33 @@ def plant(
     sneak: Sneak | None = None,
     by: str = RULE,
     each: int = 1,
+    rivals: int = 1,
 ) -> Planted:
-    """`each` wrong steps in every verified run of train or val, at places drawn by `rng`.
+    """Ways with one wrong step each: of every verified run of train or val, at `each` places drawn
+    by `rng`, `rivals` different steps at a place.
 
-    Ways with one wrong step each. Runs that start the episode again are left out, and so is every
-    step that does not break the outcome.
+    Runs that began the episode again are left out, and so is every step that does not break the
+    outcome.
     """
     items, counts = list[Item](), Counter[str]()
     for run in runs:
         found = list(spots(run, opened))
         counts["gone"] += verified(run) and not found
         rng.shuffle(found)
-        made = 0
+        spoilt = 0
         for spot in found:
-            if made == each:
+            if spoilt == each:
                 break
             wrongs = [one for one in (sneak or alike)(spot) if one in spot.choices]
-            for wrong in wrongs[:TRIED]:
+            made = 0
+            for wrong in wrongs[: TRIED * rivals]:
                 item = planted(run, spot, wrong, opened, by=by)
-                if item is not None:
-                    items.append(item)
-                    made += 1
+                counts["harmless"] += item is None
+                items += [item] if item else []
+                made += item is not None
+                if made == rivals:
                     break
-                counts["harmless"] += 1
+            spoilt += made > 0
     return Planted(items=tuple(items), harmless=counts["harmless"], gone=counts["gone"])
 
 
@@ -282,6 +292,16 @@ def critic_rows(items: Iterable[Item], *, held_out_keys: Collection[str] = ()) -
 def question_of(item: Item) -> tuple[dict[str, str], ...]:
     """What a critic is asked about an item: nothing of what it is to find."""
     return asked(item.goal, item.first, item.steps, instruction=INSTRUCTION)
+
+
+def sneak_question(at: Spot | Item) -> tuple[dict[str, str], ...]:
+    """What one who plants a wrong step is asked at a place."""
+    before = at.before if isinstance(at, Spot) else at.steps[: at.wrong]
+    so_far = told(at.goal, at.first, before)
+    return (
+        {"role": "system", "content": SNEAK},
+        {"role": "user", "content": f"{so_far}\n\nRight next: {at.right}"},
+    )
 
 
 def detection(items: Sequence[Item], named: Sequence[int | None]) -> Detection:
