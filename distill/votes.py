@@ -13,7 +13,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from distill.rows import Row, origin_of, quotes
 from distill.rows_turns import attempted, spoken, weighted
@@ -49,7 +49,7 @@ class Voted(Frozen):
     label_free: Literal[True] = True
     """No row was checked by an environment, a tool or a person; for the manifest."""
 
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """What a run's manifest says of these rows."""
         return self.model_dump(mode="json", exclude={"rows"}) | {"rows": len(self.rows)}
 
