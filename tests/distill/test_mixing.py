@@ -21,13 +21,13 @@ def rows(name: str, count: int) -> list[Row]:
     ]  # fmt: skip
 
 
-def mix(fresh: int, others: int, older: int, **shares: float) -> Mixed:
-    own = rows("f", fresh)
+def mix(count: int, others: int, older: int, **shares: float) -> Mixed:
+    own = rows("f", count)
     return mixed(
         [*own, *rows("o", others)],
         rows("old", older),
         verified={row.metadata.trajectory for row in own},
-        shares=Shares(**{"least": 4, **shares}),  # pyright: ignore[reportArgumentType]
+        shares=Shares.model_validate({"least": 4, **shares}),
         seed="0",
     )
 
