@@ -12,6 +12,7 @@ from agent.graph import Graph, opened
 from agent.kit import Event, Reflector, Verifier
 from agent.mechanisms import learning_with, seen_through
 from agent.models.resolve import resolve
+from agent.models.router import Fork, Router
 from agent.models.types import Model
 from agent.reflector import Plain, Written
 from agent.reflectors.registry import considered, reflecting
@@ -102,7 +103,21 @@ class Home:
             verifier=await self._verifier(chat=chat),
             reflector=reflector,
             skills=None if chat or not self.settings.skills.use else self.toolbox(),
+            fork=None if chat or not self.settings.router.use else await self._fork(model),
             emit=emit or (lambda _event: None),
+        )
+
+    async def _fork(self, student: Model) -> Fork:
+        """The student and the larger model, and who chooses between them."""
+        bounds = self.settings.router
+        if "larger" not in self._models:
+            self._models["larger"] = await resolve(bounds.larger, home=self.settings.home)
+        larger = self._models["larger"]
+        return Fork(
+            router=Router(self.ledger, bounds, student=student, larger=larger),
+            models={"student": student, "larger": larger},
+            settings={"student": self.settings.model, "larger": bounds.larger},
+            again=bounds.again,
         )
 
     def toolbox(self) -> Toolbox:

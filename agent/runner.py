@@ -6,8 +6,9 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import psutil
 from pydantic import Field
@@ -15,6 +16,7 @@ from pydantic import Field
 from agent.crossing import off
 from agent.graph import Graph
 from agent.kit import Event, Kit, Notebook, Reflector, Strategy, Verifier
+from agent.models.router import Fork
 from agent.models.types import Message, Model
 from agent.player import Player, Stage
 from agent.reflector import quoted
@@ -64,6 +66,8 @@ class Spec(Frozen):
     """Lessons that are shown, or kept out, on purpose: a replay."""
     pair: str = ""
     """What the two plays of a replay have in common."""
+    routed: dict[str, Any] = Field(default_factory=dict)
+    """Who was chosen to play it, and why (`models.router.Routed`); empty: there is no choice."""
     config: str = ""
     """Hash of the configuration it was begun with."""
     started: float = 0.0
@@ -92,6 +96,8 @@ class Crew:
     """Who learns."""
     skills: Toolbox | None = None
     """Skills that may be called; None: there are none."""
+    fork: Fork | None = None
+    """Two models, one of which is chosen for each task; None: `model` plays all."""
     emit: Callable[[Event], None] = field(default=lambda _event: None)
     """Who watches."""
 
@@ -107,8 +113,15 @@ def now() -> str:
 
 
 async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajectory:
-    """One run from its beginning. A run that breaks is recorded as failed, never raised."""
+    """One run from its beginning. A run that breaks is recorded as failed, never raised.
+
+    Where the student of a fork was seen to fail and that is set, the larger model's run follows,
+    and is what comes back.
+    """
     run_id = run_id or new_id()
+    if crew.fork is not None and not (spec.thread or spec.pair or spec.routed):
+        routed = await off(crew.fork.choose, spec.task, spec.seed)
+        spec = spec.model_copy(update={"routed": routed})
     spec = spec.model_copy(
         update={
             "config": crew.settings.hash(),
@@ -120,9 +133,21 @@ async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajecto
     await off(crew.memory.ledger.begin_run, _row(run_id, spec, began))
     stage = _stage(env, spec)
     try:
-        return await _guarded(crew, stage, spec, run_id=run_id, began=began, past=None)
+        chosen = _chosen(crew, spec)
+        done = await _guarded(chosen, stage, spec, run_id=run_id, began=began, past=None)
     finally:
         await stage.close()
+    up = crew.fork.up(spec.routed, done) if crew.fork is not None else {}
+    return await run(crew, env, spec.model_copy(update={"routed": up})) if up else done
+
+
+def _chosen(crew: Crew, spec: Spec) -> Crew:
+    """The crew with the model that plays this run."""
+    if crew.fork is None or not spec.routed:
+        return crew
+    side = spec.routed["to"]
+    settings = crew.settings.model_copy(update={"model": crew.fork.settings[side]})
+    return replace(crew, model=crew.fork.models[side], settings=settings)
 
 
 async def resume(crew: Crew, env: Env, run_id: str) -> Trajectory:
@@ -134,7 +159,8 @@ async def resume(crew: Crew, env: Env, run_id: str) -> Trajectory:
     await off(crew.memory.ledger.begin_run, _row(run_id, spec, row.began))
     stage = _stage(env, spec)
     try:
-        return await _guarded(crew, stage, spec, run_id=run_id, began=row.began, past=past)
+        chosen = _chosen(crew, spec)
+        return await _guarded(chosen, stage, spec, run_id=run_id, began=row.began, past=past)
     finally:
         await stage.close()
 
@@ -316,10 +342,10 @@ def _trajectory(crew: Crew, spec: Spec, state: State, *, run_id: str, began: str
         messages=tuple(said),
         verdicts=verdicts_of(state),
         usage=Usage(**state.get("usage", {})),
-        attempts=state.get("attempt", 0) + 1,
+        attempts=state.get("attempt", 0) + 1 + bool(spec.routed.get("after")),
         reflections=tuple(state.get("reflections", ())),
         calls=(*state.get("called", ()), *cut_off(state)),
-        notes=tuple(state.get("notes", ())),
+        notes=(*([spec.routed] if spec.routed else ()), *state.get("notes", ())),
         began=began,
         ended=now(),
     )

@@ -227,6 +227,9 @@ class RouterSettings(Frozen):
     """Share of the tasks of a type that it has hardly tried which it gets all the same."""
     known: int = Field(default=5, ge=1)
     """Different tasks of a type after which that type is known."""
+    again: bool = False
+    """Play again with `larger` what the student is seen to fail at; says so, as an
+    `oracle_retry`, and is never compared with a run that was not begun again."""
 
 
 class McpSettings(Frozen):
@@ -293,6 +296,7 @@ class Settings(BaseSettings):
         if self.router.use:
             larger = self.router.larger
             keep += f"|router {self.router.floor} {self.router.explore} {self.router.known}"
+            keep += f" {self.router.again}"
             keep += f" {larger.base_url}|{larger.name}|{larger.file}"
         for name, server in sorted(self.mcp.servers.items()):
             keep += "".join(f"|{name}__{tool}" for tool in sorted(server.allow))

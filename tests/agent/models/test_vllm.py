@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from agent.models.contract import Line, replay
-from agent.models.launching import VllmServer
-from agent.models.swapping import Swapping
+from agent.models.vllm_server import VllmServer
+from agent.models.vllm_adapters import Swapping
 from agent.models.types import Model, Reply
 from agent.models.vllm import CONTRACT, serve_line
 from agent.settings import ModelSettings
