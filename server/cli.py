@@ -22,6 +22,7 @@ from server.commands import (
     keeping,
     mcp,
     memory,
+    model_check,
     models,
     reflecting,
     replaying,
@@ -57,6 +58,7 @@ demo.add_to(app)
 envs.add_to(app)
 bench.add_to(app)
 models.add_to(app)
+model_check.add_to(models.app)
 reflecting.add_to(evals.app)
 evals.add_to(app)
 strategies.add_to(app)
