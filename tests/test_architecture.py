@@ -43,6 +43,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "sentence_transformers": ("memory/embed.py",),
     "torch": ("memory/embed.py", "distill/composing.py"),
     "safetensors": ("distill/composing.py",),
+    "gguf": ("distill/gguf.py",),
     "pydantic_monty": ("skills/sandbox.py",),
     "mcp": ("agent/mcp_client.py", "server/mcp.py"),
     "mcp_types": ("agent/mcp.py", "agent/mcp_client.py", "agent/mcp_words.py", "server/mcp.py"),
