@@ -2,6 +2,8 @@
 
 The only file that imports `xllamacpp`. Its first line on stdout is `{"url": ...}` once the model
 is loaded; what goes wrong stands on stderr. It ends when its stdin closes or its parent is gone.
+With `--keyed` the key that clients have to send is the first line of stdin: a command line can be
+read by other users of the machine.
 """
 
 from __future__ import annotations
@@ -41,11 +43,33 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def serve(file: Path, *, name: str, context: int, parallel: int, threads: int) -> Any:
-    """Loads the model and serves it on a free port of loopback while the result is kept.
+class Asked(argparse.Namespace):
+    """The command line."""
 
-    `context` is in tokens per stream; llama.cpp counts it over all `parallel` streams.
-    """
+    file: Path
+    """Model."""
+    adapter: Path | None
+    """LoRA file beside it."""
+    name: str
+    """What the model is called."""
+    context: int
+    """Tokens per stream; llama.cpp counts them over all streams."""
+    parallel: int
+    """Streams."""
+    threads: int
+    """0: as many as are good."""
+    host: str
+    """Address."""
+    port: int
+    """0: any that is free."""
+    keyed: bool
+    """A key comes over stdin."""
+    parent: int
+    """Process to end with."""
+
+
+def serve(asked: Asked, *, key: str = "") -> Any:
+    """Loads the model and serves it while the result is kept."""
     # Threads that spin while they wait for each other starve when a core is busy elsewhere:
     # 66 tokens/s without spinning, 0.7 to 30 with, on 2 cores with other work on them.
     os.putenv("GOMP_SPINCOUNT", "0")
@@ -53,47 +77,60 @@ def serve(file: Path, *, name: str, context: int, parallel: int, threads: int) -
     import xllamacpp
 
     params = xllamacpp.CommonParams()  # pyright: ignore[reportAttributeAccessIssue]
-    params.model.path = str(file)
-    params.model_alias = {name}
-    params.hostnames = ["127.0.0.1"]
-    params.port = 0
-    params.n_parallel = parallel
-    params.n_ctx = context * parallel
+    params.model.path = str(asked.file)
+    params.model_alias = {asked.name}
+    if asked.adapter is not None:
+        lora = xllamacpp.CommonAdapterLoraInfo()  # pyright: ignore[reportAttributeAccessIssue]
+        lora.path = str(asked.adapter)
+        lora.scale = 1.0
+        params.lora_adapters = [lora]
+    params.hostnames = [asked.host]
+    params.port = asked.port
+    if key:
+        params.api_keys = [key]
+    params.n_parallel = asked.parallel
+    params.n_ctx = asked.context * asked.parallel
     params.cache_ram_mib = CACHE_MIB
     params.use_jinja = True
     params.ui = False
     params.endpoint_slots = False
     params.warmup = False
     params.verbosity = 1
-    many = threads or cores()
-    few = threads or (max(1, many // 2) if file.stat().st_size < SMALL_FILE else many)
+    many = asked.threads or cores()
+    small = asked.file.stat().st_size < SMALL_FILE
+    few = asked.threads or (max(1, many // 2) if small else many)
     params.cpuparams_batch.n_threads = many
     params.cpuparams.n_threads = few
     return xllamacpp.Server(params)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _line() -> str:
+    """The first line of stdin, read so that `watch` sees all that follows."""
+    read = bytearray()
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        read += byte
+    return read.decode()
 
 
 def main() -> None:
     """Reads the command line, serves until the parent ends."""
     parser = argparse.ArgumentParser(prog="agent.models.llama")
     parser.add_argument("--file", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path)
     parser.add_argument("--name", required=True)
-    parser.add_argument("--context", type=int, required=True)
-    parser.add_argument("--parallel", type=int, required=True)
-    parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--parent", type=int, required=True)
-    asked = parser.parse_args()
+    parser.add_argument("--host", default="127.0.0.1")
+    for number in ("context", "parallel", "threads", "parent"):
+        parser.add_argument(f"--{number}", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--keyed", action="store_true")
+    asked = parser.parse_args(namespace=Asked())
+    key = _line() if asked.keyed else ""
     threading.Thread(target=watch, args=(asked.parent,), daemon=True).start()
     # Whatever the library prints must not be taken for our one line.
     answer = os.dup(1)
     os.dup2(2, 1)
     try:
-        server = serve(
-            asked.file,
-            name=asked.name,
-            context=asked.context,
-            parallel=asked.parallel,
-            threads=asked.threads,
-        )
+        server = serve(asked, key=key)
     except (ImportError, RuntimeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

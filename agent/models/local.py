@@ -14,23 +14,36 @@ from pathlib import Path
 from typing import IO, Any
 
 import httpx
+from pydantic import Field
 
 from agent.models.client import OpenAIModel
 from agent.models.errors import Unreachable
 from agent.models.types import Message, Model, Reply, Sampling
 from agent.settings import ModelSettings
 from envs.errors import Missing, ModelError, clip, one_line
-from envs.types import ToolSpec
+from envs.types import Frozen, ToolSpec
 
 MAGIC = b"GGUF"
 STOP_S = 5.0
 """Seconds that a child gets to end by itself."""
 
 
+class Address(Frozen):
+    """Where a server listens, and who may ask it."""
+
+    host: str = "127.0.0.1"
+    """Name or number of this machine's."""
+    port: int = 0
+    """0: any that is free."""
+    key: str = Field(default="", repr=False)
+    """Key that clients must send; empty: none."""
+
+
 class LocalServer:
     """One llama.cpp server, in a child process that ends with this one. Belongs to one event loop.
 
-    `context` is in tokens per stream, `parallel` counts streams, `wait_s` bounds the start.
+    `adapter` is a LoRA file for the model, `context` is in tokens per stream, `parallel` counts
+    streams, `wait_s` bounds the start.
     """
 
     def __init__(
@@ -42,8 +55,12 @@ class LocalServer:
         parallel: int = 1,
         threads: int = 0,
         wait_s: float = 120.0,
+        adapter: Path | None = None,
+        address: Address = Address(),
     ) -> None:
         self.file = file
+        self.adapter = adapter
+        self._address = address
         self.name = name or file.stem
         self._sizes = {"context": context, "parallel": parallel, "threads": threads}
         self._wait_s = wait_s
@@ -71,6 +88,8 @@ class LocalServer:
             if not self.alive:
                 await self._end()
                 check_file(self.file)
+                if self.adapter is not None:
+                    check_file(self.adapter)
                 if find_spec("xllamacpp") is None:
                     raise Missing(
                         "xllamacpp, which runs local models, is not installed",
@@ -98,6 +117,9 @@ class LocalServer:
         command += ["--name", self.name, "--parent", str(getpid())]
         for option, value in self._sizes.items():
             command += [f"--{option}", str(value)]
+        command += ["--host", self._address.host, "--port", str(self._address.port)]
+        command += ["--adapter", str(self.adapter)] if self.adapter else []
+        command += ["--keyed"] if self._address.key else []
         child = subprocess.Popen(  # noqa: S603, ASYNC220 (our own module; takes milliseconds)
             command,
             stdin=subprocess.PIPE,
@@ -106,6 +128,9 @@ class LocalServer:
             start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
         )
         self._child = child
+        if self._address.key and child.stdin is not None:
+            child.stdin.write(f"{self._address.key}\n".encode())
+            child.stdin.flush()
         reading = asyncio.create_task(asyncio.to_thread(_first_line, child))
         try:
             line = await asyncio.wait_for(asyncio.shield(reading), self._wait_s)
@@ -121,7 +146,7 @@ class LocalServer:
             await self._end()
             raise ModelError(
                 f"the local server of {self.file.name} {what}: {tail or 'it said nothing'}",
-                repair=_repair(tail, name=self.name, late=late),
+                repair=_repair(tail, name=self.name, late=late, adapter=self.adapter),
             ) from error
         except asyncio.CancelledError:
             child.kill()
@@ -151,7 +176,9 @@ class LocalModel(Model):
     A server that dies during a request is started again once; if it dies again, `ModelError`.
     """
 
-    def __init__(self, settings: ModelSettings, *, file: Path, name: str) -> None:
+    def __init__(
+        self, settings: ModelSettings, *, file: Path, name: str, adapter: Path | None = None
+    ) -> None:
         self.name = name
         self.server = LocalServer(
             file,
@@ -159,6 +186,7 @@ class LocalModel(Model):
             context=settings.context,
             parallel=settings.parallel,
             threads=settings.threads,
+            adapter=adapter,
         )
         self._settings = settings.model_copy(update={"name": name, "retries": 0})
         self._client: OpenAIModel | None = None
@@ -202,6 +230,10 @@ class LocalModel(Model):
         client = await self._up()
         async for piece in client.stream(messages, sampling=sampling):
             yield piece
+
+    async def start(self) -> None:
+        """Starts the server now, not with the first request. Raises like `LocalServer.start`."""
+        await self._up()
 
     async def close(self) -> None:
         """Ends the server; may be called twice."""
@@ -258,11 +290,13 @@ def check_file(file: Path) -> None:
         )
 
 
-def _repair(tail: str, *, name: str, late: bool) -> str:
+def _repair(tail: str, *, name: str, late: bool, adapter: Path | None) -> str:
     if "libgomp" in tail:
         return "install it: apt-get install libgomp1 (Debian, Ubuntu) or dnf install libgomp"
     if "No module named" in tail:
         return "pip install 'journeyman[local]'"
     if late:
         return "close other programs, or set a smaller model.file"
+    if adapter is not None and "lora" in tail.lower():
+        return f"remove {adapter}: it is made anew"
     return f"fetch the file again ({name} may be damaged), or lower model.context"
