@@ -3,7 +3,8 @@
 A lesson goes when its words go back to the source: it was learned there, rewritten on evidence from
 there, or it takes the place of a lesson that goes. Where the source only confirmed what had been
 learned elsewhere (a near-duplicate that was merged), the lesson stays and loses that source.
-Skills go as well, with those that call them (`memory/forget_skills.py`).
+Skills go as well, with those that call them (`memory/forget_skills.py`), and adapters that were
+trained on what goes are put in quarantine (`memory/forget_adapters.py`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from memory import rows
 from memory.admission import learned_from
 from memory.clock import new_id
 from memory.episodes import standing_episodes, withdrawal
+from memory.forget_adapters import ForgetAdapter, plan_adapters, quarantine
 from memory.forget_skills import (
     ForgetSkill,
     SkillLife,
@@ -56,6 +58,13 @@ class ForgetPlan(Frozen):
     """Solved runs that are not recalled as episodes any more."""
     skills: tuple[ForgetSkill, ...] = ()
     """Skills, in the order in which they were added."""
+    adapters: tuple[ForgetAdapter, ...] = ()
+    """Adapters, in the order in which they came."""
+
+    @property
+    def some(self) -> bool:
+        """Whether anything goes back to the source."""
+        return bool(self.items or self.skills or self.adapters or self.episodes)
 
 
 class _Known:
@@ -98,20 +107,28 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
     _follow(found, known)
     standing = {i for i, item in found.items() if item.what == "remove"}
     items = tuple(found[id_] for id_ in known if id_ in found)
+    going = plan_skills(skills, kind, source)
     return ForgetPlan(
         source=source,
         kind=kind,
         items=items,
         returning=_returning(known, standing, found),
         episodes=standing_episodes(ledger, kind, source),
-        skills=plan_skills(skills, kind, source),
+        skills=going,
+        adapters=plan_adapters(
+            ledger,
+            kind,
+            source,
+            lessons=[id_ for id_, item in found.items() if item.what != "detach"],
+            skills=[one.id for one in going],
+        ),
     )
 
 
 def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tuple[Change, ...]:
     """Does what the plan says, in one transaction; undone by the id of the batch; an index follows.
 
-    Raises `Refused` where a lesson or skill was altered after the plan was made.
+    Raises `Refused` where a lesson, skill or adapter was altered after the plan was made.
     """
     batch = new_id("B", seconds=ledger.now())
     changes = [
@@ -123,6 +140,11 @@ def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tu
         retraction(item, actor=actor, batch=batch)
         for item in reversed(plan.skills)
         if item.what == "remove"
+    ]
+    changes += [
+        quarantine(item, kind=plan.kind, source=plan.source, actor=actor, batch=batch)
+        for item in plan.adapters
+        if item.what == "quarantine"
     ]
     why = f"forgotten: it is of a {plan.kind} that is"
     changes += [withdrawal(run, reason=why, actor=actor, batch=batch) for run in plan.episodes]

@@ -83,7 +83,7 @@ def purge_source(
     going = SkillTraces(plan.skills, ledger=memory.ledger)
     lessons = [item.lesson for item in plan.items]
     _quiet(memory, lessons, home, also=named if runs else (), words=going.words)
-    if any(item.what != "gone" for item in (*plan.items, *plan.skills)):
+    if any(item.what != "gone" for item in (*plan.items, *plan.skills, *plan.adapters)):
         apply_forget(memory.ledger, plan, actor=actor)
         plan = plan_forget(memory.ledger, source)
     gone = [item for item in plan.skills if item.what == "gone"]
