@@ -67,7 +67,8 @@ class Critic:
             return text, ask.usage + spent
         if place is None:
             return advice, ask.usage
-        return f"Step {place} ({steps[int(place)].action}) was wrong: {advice}", ask.usage
+        number = len(attempt.steps) - len(steps) + int(place)
+        return f"Step {number} ({steps[int(place)].action}) was wrong: {advice}", ask.usage
 
     async def draft(self, attempt: Attempt, verdict: Verdict) -> tuple[list[Lesson], Usage]:
         """As `inner` does."""

@@ -48,8 +48,7 @@ def critic_judgements(bouts: Iterable[Bout], *, critic: str) -> list[Judgement]:
             by="environment",
             evidence=(_ending(bout.item),),
             target=critic,
-            trajectory=bout.item.origin.trajectory,
-            task_key=bout.item.origin.task_key,
+            origin=bout.item.origin,
         )
         for bout in bouts
         if not bout.caught
@@ -69,8 +68,7 @@ def generator_judgements(bouts: Iterable[Bout]) -> list[Judgement]:
             by="environment",
             evidence=(_ending(one.item), _ending(two.item)),
             target=one.item.by,
-            trajectory=one.item.origin.trajectory,
-            task_key=one.item.origin.task_key,
+            origin=one.item.origin,
         )
         for rivals in places.values()
         for one in rivals

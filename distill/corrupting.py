@@ -4,9 +4,10 @@ Two rows of the catalogue meet here. ui-genie ("UI-Genie", Xiao et al. 2025, arX
 negatives with a known place of the fault are made out of verified successes. spc ("SPC: Evolving
 Self-Play Critic", Chen et al. 2025, arXiv 2504.19162): somebody who is out to deceive plants one
 wrong step, and a critic has to find it. A planted step counts only if it really breaks the outcome:
-the way is played in the environment up to it, with it, and on as it was; a way that still reaches
-the goal is none. What differs: the wrong steps are actions that were possible there, those first
-that look most like the right one (a model may choose among them: `agent/sparring.py`).
+the way is played in the environment up to it, with it, and on as it was; what still reaches the
+goal is no fault, nor what an expert mends in no more steps. What differs: the wrong steps are
+actions that were possible there, those first that look most like the right one (a model may choose
+among them: `agent/critic.py`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pydantic import computed_field
 from distill.rows import Origin, Row, origin_of, quotes
 from distill.rows_turns import attempted
 from distill.rows_verifying import Share, answered, asked, outcome, told
-from envs.types import Action, Episode, Frozen, Split, Step
+from envs.types import Action, Demonstrates, Episode, Frozen, Split, Step
 from memory.types import StepRecord, Trajectory
 
 INSTRUCTION = (
@@ -226,7 +227,12 @@ def spots(run: Trajectory, opened: Opened) -> Iterator[Spot]:
 def planted(
     run: Trajectory, spot: Spot, wrong: str, opened: Opened, *, by: str = RULE
 ) -> Item | None:
-    """The way with `wrong` in place of the right step, as it went; None: it reached the goal."""
+    """The way with `wrong` in place of the right step, as it went; None: the step is not wrong.
+
+    It is not where the goal was reached all the same, nor where the environment's expert (on train
+    tasks, where there is one) still reaches it from there with no more steps than the way had left:
+    another thing of the same kind is as good.
+    """
     way = attempted(run)
     lines = [*(one.action for one in way[: spot.place]), wrong]
     lines += [one.action for one in way[spot.place + 1 :]]
@@ -243,6 +249,8 @@ def planted(
         episode.close()
     if score is None or score.passed or len(steps) <= spot.place:
         return None
+    if run.split == "train" and _as_good(lines[: spot.place + 1], opened(run), left=len(way)):
+        return None
     return Item(
         goal=run.goal,
         first=run.first_observation,
@@ -253,6 +261,26 @@ def planted(
         split=run.split,
         origin=origin_of(run, steps=len(steps), rebuilt=True, made="critique", outcome=False),
     )
+
+
+def _as_good(lines: Sequence[str], episode: Episode, *, left: int) -> bool:
+    """Whether an expert reaches the goal after these steps, with `left` steps in all."""
+    if not isinstance(episode, Demonstrates):
+        episode.close()
+        return False
+    try:
+        seen = episode.first
+        for line in lines:
+            seen = episode.step(_action(line))
+        for _ in range(left - len(lines)):
+            advice = () if _over(seen) else episode.demonstrate()
+            if not advice:
+                break
+            seen = episode.step(advice[0])
+        score = episode.score()
+    finally:
+        episode.close()
+    return score is not None and score.passed
 
 
 def unchanged(runs: Iterable[Trajectory]) -> Iterator[Item]:

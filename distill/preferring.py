@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from distill.rows import Origin, Pair
 from envs.types import Frozen
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
@@ -56,42 +57,30 @@ class Judgement(Frozen):
     """The model that answered."""
     shares_weights: bool = False
     """Judge and target have the same base weights."""
-    trajectory: str = ""
-    """Id of the run that it comes from, if it does."""
-    task_key: str = ""
-    """`Task.key` of that run."""
+    origin: Origin | None = None
+    """Where the prompt comes from, if from a run."""
 
 
 class Grounds(Frozen):
-    """What a pair rests on; what has to be retracted is found by it."""
+    """What a pair rests on."""
 
     by: By
     """Who decided."""
     evidence: tuple[Evidence, ...]
     """What it rests on; empty only where pairs without evidence were asked for."""
     judge: str
-    """The model that judged."""
+    """The model that judged, or called the tools; empty: none did."""
     target: str
     """The model that answered."""
     shares_weights: bool
     """Judge and target have the same base weights."""
-    trajectory: str = ""
-    """Id of the run that it comes from, if it does."""
-    task_key: str = ""
-    """`Task.key` of that run."""
 
 
-class Preference(Frozen):
-    """A pair, in the conversational format of preference trainers."""
+class Preference(Pair):
+    """A pair for a preference trainer, with what it rests on."""
 
-    prompt: tuple[dict[str, Any], ...]
-    """The messages that were answered."""
-    chosen: tuple[dict[str, Any], ...]
-    """The better answer, as one turn of the assistant."""
-    rejected: tuple[dict[str, Any], ...]
-    """The other one."""
-    metadata: Grounds
-    """What it rests on."""
+    grounds: Grounds
+    """Why the one is better."""
 
 
 class Exported(Frozen):
@@ -106,7 +95,7 @@ class Exported(Frozen):
     @property
     def flagged(self) -> int:
         """Pairs whose judge has the target's weights."""
-        return sum(pair.metadata.shares_weights for pair in self.pairs)
+        return sum(pair.grounds.shares_weights for pair in self.pairs)
 
 
 def preferences(
@@ -129,7 +118,7 @@ def preferences(
             dropped["same"] += 1
         elif not one.evidence and not unproven:
             dropped["unproven"] += 1
-        elif one.task_key and one.task_key in held:
+        elif one.origin is not None and one.origin.task_key in held:
             dropped["held out"] += 1
         elif one.shares_weights and one.by == "judge" and not own_judge:
             dropped["own judge"] += 1
@@ -139,19 +128,39 @@ def preferences(
 
 
 def _pair(one: Judgement, chosen: str, rejected: str) -> Preference:
+    origin = one.origin or _nowhere(one.target)
     return Preference(
         prompt=one.prompt,
         chosen=({"role": "assistant", "content": chosen},),
         rejected=({"role": "assistant", "content": rejected},),
-        metadata=Grounds(
+        metadata=origin.model_copy(update={"made": "pair"}),
+        grounds=Grounds(
             by=one.by,
             evidence=one.evidence,
             judge=one.judge,
             target=one.target,
             shares_weights=one.shares_weights,
-            trajectory=one.trajectory,
-            task_key=one.task_key,
         ),
+    )
+
+
+def _nowhere(target: str) -> Origin:
+    """Where answers to a question come from that belongs to no run."""
+    return Origin(
+        trajectory="",
+        env="",
+        task="",
+        task_key="",
+        task_type="",
+        model=target,
+        config="",
+        arm="",
+        score=0.0,
+        steps=1,
+        attempts=1,
+        recalled=(),
+        rebuilt=False,
+        teacher=f"model {target}",
     )
 
 

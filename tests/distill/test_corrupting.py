@@ -156,8 +156,8 @@ async def test_a_round_that_makes_the_critic_worse_is_discarded(mechanism: bool)
     assert len(taught[0].pairs) == len(items)
     pair = taught[0].pairs[0]
     assert json.loads(pair.chosen[0]["content"]) == {"step": items[0].wrong}
-    assert pair.metadata.by == "environment"
-    assert pair.metadata.evidence[0].arguments["place"] == items[0].wrong
+    assert pair.grounds.by == "environment"
+    assert pair.grounds.evidence[0].arguments["place"] == items[0].wrong
     gone, second = await spar(better, items, frozen=frozen, train=badly)
     assert not second.kept
     assert (gone if mechanism else blind) is better
