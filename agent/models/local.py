@@ -103,13 +103,13 @@ class LocalServer:
         async with self._starting:
             await self._end()
 
-    def tail(self, *, lines: int = 3) -> str:
-        """The last lines that the child wrote on stderr, as one."""
+    def tail(self, *, lines: int = 3, most: int = 300) -> str:
+        """The last lines that the child wrote on stderr, as one of at most so many letters."""
         if self._log is None:
             return ""
         self._log.seek(0)
         written = self._log.read().decode("utf-8", "replace").strip().splitlines()
-        return clip(one_line(" / ".join(written[-lines:])), most=300)
+        return clip(one_line(" / ".join(written[-lines:])), most=most)
 
     async def _begin(self) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the child)
@@ -142,11 +142,11 @@ class LocalServer:
             what = f"was not ready in {self._wait_s:g} s" if late else "ended at its start"
             child.kill()
             await reading
-            tail = self.tail()
+            tail, more = self.tail(), self.tail(lines=12, most=4000)
             await self._end()
             raise ModelError(
                 f"the local server of {self.file.name} {what}: {tail or 'it said nothing'}",
-                repair=_repair(tail, name=self.name, late=late, adapter=self.adapter),
+                repair=_repair(more, name=self.name, late=late, adapter=self.adapter),
             ) from error
         except asyncio.CancelledError:
             child.kill()

@@ -44,6 +44,12 @@ def listed(home: Path) -> Listing:
     return Listing(adapters=mine.adapters + sent, damaged=mine.damaged)
 
 
+def named(adapter: Adapter) -> str:
+    """What to set `model.adapter` to."""
+    sent = adapter.path is not None and adapter.path.parent == shipped().folder
+    return f"{SHIPPED}{adapter.id}" if sent else adapter.id
+
+
 def called(adapter: Adapter, *, base: Path) -> str:
     """Name of a student for reports: its model's, and which student."""
     return f"{names_in(base)[-1]} (student {adapter.id})"
@@ -81,7 +87,7 @@ def lora_file(adapter: Adapter, *, base: Path, home: Path) -> Path:
     Reads the weights; takes seconds the first time. Raises `StoreError` where they are damaged and
     `Refused` where they were trained beside another file than `base`.
     """
-    trained_on = getattr(getattr(adapter, "manifest", None), "base_sha256", "")
+    trained_on = adapter.manifest.base_sha256 if adapter.manifest else ""
     if trained_on and trained_on != sha256_of(base):
         raise Refused(
             f"adapter {adapter.id!r} was trained beside another file than {base.name} "

@@ -157,7 +157,7 @@ class DeadServer(LocalServer):
     async def start(self) -> str:
         return "http://127.0.0.1:9/v1"
 
-    def tail(self, *, lines: int = 3) -> str:
+    def tail(self, *, lines: int = 3, most: int = 300) -> str:
         return "out of memory"
 
 
