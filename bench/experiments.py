@@ -176,7 +176,57 @@ SKILLS = Experiment(
     baseline="no skills",
 )
 
-NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS)}
+
+def _student(name: str) -> ModelSettings:
+    return ModelSettings(adapter=name, name=f"SmolLM2-135M-Instruct (student {name})")
+
+
+ROUNDS = ("alfworld-0", "alfworld-1", "alfworld-2")
+"""Students that `python -m bench.distill` trains, one after the other."""
+
+DISTILL = Experiment(
+    name="distill",
+    title="Does a model of 135M learn to do by itself what its skills and its own runs showed?",
+    note=(
+        "Each student is the embedded model with an adapter: round 0 learned from train tasks that "
+        "skills solved, each later round from what the student before it solved or failed in "
+        "train tasks. Weights alone: no memory, no skills, one episode of 50 steps, replies "
+        "constrained to admissible actions. val and test are made out of ALFWorld's train games by "
+        "room: no train task has their rooms; seen is the official valid_seen. The gate between "
+        "rounds looked at val; at test and seen nobody looked before this page was made."
+    ),
+    models={"135M": SMOL, **{name: _student(name) for name in ROUNDS}},
+    measure=(
+        Tasks(env="alfworld", split="val", n=60),
+        Tasks(env="alfworld", split="test", n=100),
+        Tasks(env="alfworld", split="seen", n=140),
+    ),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        ArmSpec(name="base", kind="bare", model="135M", n=10),
+        *(
+            ArmSpec(name=f"round {number}", kind="bare", model=name)
+            for number, name in enumerate(ROUNDS)
+        ),
+        *(
+            ArmSpec(name=f"round {number} + skills", kind="skills", model=name)
+            for number, name in enumerate(ROUNDS)
+        ),
+    ),
+    seeds=(0,),
+    compare=(
+        ("round 0", "base"),
+        ("round 0", "expert"),
+        ("round 1", "round 0"),
+        ("round 2", "round 1"),
+        ("round 2", "expert"),
+        ("round 2 + skills", "round 2"),
+    ),
+    baseline="base",
+)
+
+NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL)}
 
 
 def named(name: str) -> Experiment:

@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, FiniteFloat, StringConstraints, ValidationError
 
+from distill.plan import Manifest
 from envs.errors import Refused, StoreError, UnknownName
 from envs.types import Frozen
 from memory.rows import first_of
@@ -57,6 +58,8 @@ class Adapter(Frozen):
     """Only an active one is activated by a task."""
     tags: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
     """Tags of tasks (`Task.tags`) that it is for."""
+    manifest: Manifest | None = None
+    """What it was trained from, and how; None: it came from elsewhere."""
     weights: Sha256 = ""
     """SHA-256 of its file of weights; the registry fills it in."""
     path: Path | None = Field(default=None, exclude=True)

@@ -54,8 +54,8 @@ def columns_of(row: Row, one: Encoded) -> dict[str, Any]:
         "input_ids": list(one.ids),
         "weights": list(one.weights),
         "old": [0.0] * len(one.ids),
-        "outcome": float(getattr(about, "outcome", 1.0)),
-        "rate": float(getattr(about, "rate", 1.0)),
+        "outcome": 1.0 if about.outcome is None else float(about.outcome),
+        "rate": 1.0 if about.rate is None else about.rate,
         "length": len(one.ids),
     }
 
@@ -68,7 +68,7 @@ def log_probs(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tens
     """
     import torch
 
-    whole = model.get_base_model()
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
     hidden = whole.base_model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
     wanted = labels[:, 1:] != IGNORED
     logits = whole.get_output_embeddings()(hidden[wanted]).float()

@@ -100,8 +100,8 @@ class LoraTrainer:
             seconds=round(seconds, 1),
             base_sha256=self.base_sha256 or sha256_of(self.base),
             envs=tuple(sorted({row.metadata.env for row in rows})),
-            teachers=tuple(sorted({row.metadata.model for row in rows})),
-            sources=tuple(sorted({row.metadata.trajectory for row in rows})),
+            teachers=tuple(sorted({r.metadata.teacher or r.metadata.model for r in rows})),
+            sources=tuple(sorted({r.metadata.trajectory for r in rows} - {""})),
             versions=_versions(),
             device=str(model.device),
         )
@@ -242,7 +242,7 @@ def _mark(plan: Plan, examples: Sequence[tuple[Row, Encoded]], parent: bytes) ->
     """One hash of all that a training depends on."""
     import hashlib
 
-    digest = hashlib.sha256(plan.model_dump_json(exclude={"save_steps"}).encode())
+    digest = hashlib.sha256(plan.model_dump_json(exclude={"save_steps", "together"}).encode())
     digest.update(hashlib.sha256(parent).digest())
     for row, one in examples:
         digest.update(json.dumps([one.ids, one.weights, row.metadata.trajectory]).encode())

@@ -1,0 +1,1 @@
+"""Students in numbers: how fast they train and serve, and how the shipped one was made."""
