@@ -18,10 +18,11 @@ from uuid import uuid4
 from pydantic import Field
 
 from agent.gate import Decision
-from agent.models.pull import EMBEDDED, find, models_folder
+from agent.models.pull import models_folder
 from agent.models.resolve import PROMOTED
-from distill.adapters import Adapter, Registry
-from envs.errors import Missing, Refused, StoreError, UnknownName
+from agent.models.students import base_of, called, named, student
+from distill.adapters import Adapter
+from envs.errors import Refused, StoreError
 from envs.types import Frozen
 from memory import rows
 from memory.database import Connection
@@ -40,7 +41,7 @@ class Student(Frozen):
     """An adapter as the ledger has it."""
 
     id: str
-    """Its id in the registry."""
+    """What to set `model.adapter` to: its id in the registry, or `shipped:NAME`."""
     base: str = ""
     """The model that it is for."""
     licence: str = ""
@@ -103,8 +104,8 @@ def best_before(ledger: Ledger) -> dict[str, float]:
     best: dict[str, float] = {}
     with ledger.reading() as db:
         states = [one.after for one in _changes(db) if one.after is not None]
-    for student in map(_student, states):
-        for shares in (student.before, student.after) if student.turn else ():
+    for one in map(_student, states):
+        for shares in (one.before, one.after) if one.turn else ():
             for name in JUDGED:
                 best[name] = max(best.get(name, 0.0), shares.get(name, 0.0))
     return best
@@ -115,16 +116,17 @@ def enlist(
 ) -> Change:
     """Notes a trained adapter as a candidate, with the runs that its rows come from.
 
-    What `forget` finds goes by those runs. Raises `Refused` where the ledger has it already.
+    What `forget` finds goes by those runs, and those of its manifest. Raises `Refused` where the
+    ledger has it already.
     """
-    student = _from(adapter, runs=runs)
+    noted = _from(adapter, runs=runs)
     change = Change(
         id="",
         kind="adapter",
-        target=adapter.id,
+        target=noted.id,
         op="add",
-        reason=f"trained for {adapter.base}, from {len(student.runs)} runs",
-        after=student.model_dump(mode="json"),
+        reason=f"trained for {adapter.base}, from {len(noted.runs)} runs",
+        after=noted.model_dump(mode="json"),
         actor=actor,
     )
     return ledger.apply(change)[0]
@@ -137,8 +139,7 @@ def check(ledger: Ledger, name: str, *, over: str) -> None:
 
 def promote(
     ledger: Ledger,
-    registry: Registry,
-    name: str,
+    adapter: Adapter,
     decision: Decision,
     *,
     home: Path,
@@ -147,13 +148,12 @@ def promote(
 ) -> Change:
     """Has a student answer, or notes in the same place that it was refused, and why.
 
-    `over` is whom it was compared with. Raises `UnknownName` for no adapter, `Refused` for one that
-    answers already, is quarantined, or was compared with one that does not answer any more, and
-    `Missing` where its base is not on this machine.
+    `over` is whom it was compared with. Raises `Refused` for one that answers already, is
+    quarantined, or was compared with one that does not answer any more; `UnknownName` for one that
+    is not of this home, and `Missing` where its base is not on this machine.
     """
-    adapter = registry.get(name)
-    if decision.promote:
-        _base_file(home)
+    name = named(adapter)
+    base_of(student(name, home=home), file=None, home=home)
     with ledger.writing() as db:
         standing, number = _standing(db), _turns(db) + 1
         old = standing.get(name)
@@ -167,7 +167,7 @@ def promote(
             "before": decision.evidence.shares(challenger=False),
             "after": decision.evidence.shares(challenger=True),
         }
-        student = (old or _from(adapter)).model_copy(update=update)
+        state = (old or _from(adapter)).model_copy(update=update).model_dump(mode="json")
         done = "promoted" if decision.promote else "not promoted"
         change = Change(
             id="",
@@ -175,7 +175,7 @@ def promote(
             target=name,
             op="add" if old is None else "status",
             reason=f"{done} over {over}: {decision}",
-            after=student.model_dump(mode="json"),
+            after=state,
             evidence=decision.evidence.runs,
             decision="applied" if decision.promote else "rejected",
             actor=actor,
@@ -190,39 +190,41 @@ def rollback(
 ) -> Rolled:
     """Goes back to whoever answered before, by undoing the promotion. Raises `Refused` for none."""
     began = time.perf_counter()
-    student = current(ledger)
-    if student is None:
+    last = current(ledger)
+    if last is None:
         raise Refused("the bare base answers already", repair="there is nothing to go back from")
     with ledger.reading() as db:
-        found = [one.id for one in _changes(db) if one.target == student.id and _made(one, student)]
+        found = [one.id for one in _changes(db) if one.target == last.id and _made(one, last)]
     changes = ledger.take_back(found[-1], reason=reason, actor=actor, cascade=True)
     now = derive(ledger, home=home).student
     seconds = time.perf_counter() - began
-    return Rolled(was=student.id, now=now, changes=changes, seconds=seconds)
+    return Rolled(was=last.id, now=now, changes=changes, seconds=seconds)
 
 
 def derive(ledger: Ledger, *, home: Path) -> Answering:
     """Brings `promoted.json` in line with the ledger; whole or not at all.
 
-    A file that people wrote themselves stays while the ledger names no student. Raises `Missing`
-    where the base of a promoted student is gone, and `StoreError` where the file can't be written.
+    A file that people wrote themselves stays while the ledger names no student. Raises
+    `UnknownName` and `Missing` where a promoted student, or its base, is gone, and `StoreError`
+    where the file can't be written.
     """
     path = models_folder(home) / PROMOTED
-    student = current(ledger)
+    last = current(ledger)
     try:
-        if student is None:
+        if last is None:
             ours = "turn" in _read(path)
             path.unlink(missing_ok=True) if ours else None
             return Answering(student=BASE, wrote=ours)
-        file = _base_file(home)
+        adapter = student(last.id, home=home)
+        file = base_of(adapter, file=None, home=home)
         wanted = {
             "file": str(file),
-            "name": f"{file.stem.split('.')[0]} (student {student.id})",
-            "adapter": student.id,
-            "turn": student.turn,
+            "name": called(adapter, base=file),
+            "adapter": last.id,
+            "turn": last.turn,
         }
         if _read(path) == wanted:
-            return Answering(student=student.id, wrote=False)
+            return Answering(student=last.id, wrote=False)
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{PROMOTED}.{uuid4().hex[:8]}")
         draft.write_text(json.dumps(wanted, indent=1) + "\n", "utf-8")
@@ -232,7 +234,7 @@ def derive(ledger: Ledger, *, home: Path) -> Answering:
             f"{path} can't be written: {error.strerror or error}",
             repair="make the home folder writable, then run `journeyman models students`",
         ) from error
-    return Answering(student=student.id, wrote=True)
+    return Answering(student=last.id, wrote=True)
 
 
 def _may(standing: Mapping[str, Student], name: str, over: str) -> None:
@@ -282,10 +284,10 @@ def _answering(standing: Mapping[str, Student]) -> Student | None:
     return max(able, key=lambda one: one.turn, default=None)
 
 
-def _made(change: Change, student: Student) -> bool:
-    """Whether this change is the promotion by which a student answers."""
+def _made(change: Change, last: Student) -> bool:
+    """Whether this change is the promotion by which that student answers."""
     turns = [int((state or {}).get("turn", 0)) for state in (change.before, change.after)]
-    return change.op != "undo" and turns[0] != turns[1] == student.turn
+    return change.op != "undo" and turns[0] != turns[1] == last.turn
 
 
 def _student(state: dict[str, Any]) -> Student:
@@ -297,27 +299,18 @@ def _student(state: dict[str, Any]) -> Student:
 
 
 def _from(adapter: Adapter, *, runs: Iterable[str] = ()) -> Student:
+    told = adapter.manifest.sources if adapter.manifest else ()
     return Student(
-        id=adapter.id,
+        id=named(adapter),
         base=adapter.base,
         licence=adapter.licence,
         weights=adapter.weights,
         rows=adapter.rows,
-        runs=tuple(sorted(set(runs))),
+        runs=tuple(sorted({*runs, *told})),
         parents=adapter.parents,
         before=dict(adapter.before),
         after=dict(adapter.after),
     )
-
-
-def _base_file(home: Path) -> Path:
-    file = find(EMBEDDED, home=home)
-    if file is None:
-        raise Missing(
-            "the base of the students is not installed",
-            repair="journeyman models pull smollm2-135m",
-        )
-    return file
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -327,11 +320,3 @@ def _read(path: Path) -> dict[str, Any]:
     except (FileNotFoundError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def named(registry: Registry, name: str) -> str:
-    """`name` if it is an adapter here or the base. Raises `UnknownName`."""
-    ids = [one.id for one in registry.listed().adapters]
-    if name not in (BASE, *ids):
-        raise UnknownName("student", name, (BASE, *ids))
-    return name

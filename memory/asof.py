@@ -60,6 +60,17 @@ class LessonDiff(Frozen):
     """What differs; empty for lessons that were added or removed."""
 
 
+class StudentDiff(Frozen):
+    """A student (an adapter) that differs between two moments."""
+
+    id: str
+    """The adapter."""
+    what: Literal["added", "edited", "removed"]
+    """What became of it."""
+    fields: tuple[FieldDiff, ...] = ()
+    """What differs; empty for those that were added or removed."""
+
+
 class Diff(Frozen):
     """What changed from one moment to another."""
 
@@ -69,6 +80,8 @@ class Diff(Frozen):
     """The second."""
     items: tuple[LessonDiff, ...] = ()
     """Lessons that differ, in the order in which they were first added."""
+    students: tuple[StudentDiff, ...] = ()
+    """Students that differ, by id."""
 
 
 def as_of(
@@ -101,7 +114,7 @@ def lesson_at(ledger: Ledger, lesson_id: str, moment: str) -> Lesson:
 
 
 def diff(ledger: Ledger, a: str, b: str) -> Diff:
-    """What was added, edited, retired and removed from moment `a` to `b`.
+    """What was added, edited, retired and removed from moment `a` to `b`: lessons and students.
 
     Where `b` is the earlier one, it tells the way back. Raises `Refused` for no moment.
     """
@@ -109,7 +122,22 @@ def diff(ledger: Ledger, a: str, b: str) -> Diff:
     ids = list(new) + [id_ for id_ in old if id_ not in new]
     order = {row[0]: row[1] for row in ledger.ask(_ORDER)}
     pairs = ((old.get(id_), new.get(id_)) for id_ in sorted(ids, key=lambda id_: order[id_]))
-    return Diff(a=a, b=b, items=tuple(found for one, two in pairs if (found := compare(one, two))))
+    items = tuple(found for one, two in pairs if (found := compare(one, two)))
+    return Diff(a=a, b=b, items=items, students=_students(ledger, a, b))
+
+
+def _students(ledger: Ledger, a: str, b: str) -> tuple[StudentDiff, ...]:
+    old, new = (_states(ledger, _until(ledger, moment), kind="adapter") for moment in (a, b))
+    found: list[StudentDiff] = []
+    for id_ in sorted({**old, **new}):
+        one, two = old.get(id_), new.get(id_)
+        if one is None or two is None:
+            found.append(StudentDiff(id=id_, what="added" if one is None else "removed"))
+        elif one != two:
+            names = [name for name in {**one, **two} if one.get(name) != two.get(name)]
+            fields = [FieldDiff(name=n, before=one.get(n), after=two.get(n)) for n in names]
+            found.append(StudentDiff(id=id_, what="edited", fields=tuple(fields)))
+    return tuple(found)
 
 
 def compare(old: Lesson | None, new: Lesson | None) -> LessonDiff | None:
@@ -203,14 +231,19 @@ def _until(ledger: Ledger, moment: str) -> int:
 
 def _standing(ledger: Ledger, until: int) -> dict[str, Lesson]:
     """Lessons that stood after the change at this place, in the order of their first adding."""
+    last = _states(ledger, until, kind="lesson")
+    order = [row[0] for row in ledger.ask(_ORDER) if row[0] in last]
+    return {id_: rows.lesson_of(last[id_]) for id_ in order}
+
+
+def _states(ledger: Ledger, until: int, *, kind: str) -> dict[str, dict[str, Any]]:
+    """What stood of this kind after the change at this place, by id."""
     query = (
         "SELECT body FROM changes WHERE seq IN (SELECT max(seq) FROM changes "
-        "WHERE kind = 'lesson' AND decision = 'applied' AND seq <= ? GROUP BY target)"
+        "WHERE kind = ? AND decision = 'applied' AND seq <= ? GROUP BY target)"
     )
-    last = {c.target: c.after for (body,) in ledger.ask(query, until) if (c := _change(body))}
-    order = [row[0] for row in ledger.ask(_ORDER) if row[0] in last]
-    states = ((id_, last[id_]) for id_ in order)
-    return {id_: rows.lesson_of(state) for id_, state in states if state is not None}
+    last = [_change(body) for (body,) in ledger.ask(query, kind, until)]
+    return {one.target: one.after for one in last if one.after is not None}
 
 
 def _change(body: str) -> Change:

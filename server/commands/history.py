@@ -10,6 +10,7 @@ import typer
 from envs.errors import clip
 from memory.asof import FieldDiff, LessonDiff, as_of
 from memory.asof import diff as compare
+from memory.types import Change
 from server.commands.memory import Json, opened
 from server.commands.memory import undo as undo_change
 from server.console import out, safe, say_json, table
@@ -40,7 +41,7 @@ def history(
     if as_json:
         say_json(changes)
         return
-    rows = [(c.id, c.time[:19], c.kind, c.op, c.target, c.actor, c.reason) for c in changes]
+    rows = [(c.id, c.time[:19], c.kind, _done(c), c.target, c.actor, c.reason) for c in changes]
     columns = ("change", "time", "kind", "what", "target", "by", "why")
     table(f"{len(changes)} changes", columns, rows)
 
@@ -71,11 +72,20 @@ def diff(a: Moment, b: Moment, as_json: Json = False) -> None:
     if as_json:
         say_json(found)
         return
-    counts = Counter(item.what for item in found.items)
+    counts = Counter(item.what for item in (*found.items, *found.students))
     told = ", ".join(f"{count} {what}" for what, count in counts.items())
     out.print(f"{safe(a)} → {safe(b)}: {told or 'no difference'}")
     for item in found.items:
         _say(item)
+    for one in found.students:
+        out.print(f"student [bold]{safe(one.id)}[/bold] {one.what}")
+        for field in one.fields:
+            out.print(f"  {field.name}: {_values(field)}")
+
+
+def _done(change: Change) -> str:
+    """What it did; one without effect says so."""
+    return change.op if change.decision == "applied" else f"{change.op} (rejected)"
 
 
 def _say(item: LessonDiff) -> None:

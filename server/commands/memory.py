@@ -11,6 +11,7 @@ from typing import Annotated, get_args
 import typer
 
 from agent.home import open_index, open_memory
+from agent.promotion import derive
 from agent.settings import load as load_settings
 from envs.errors import UnknownName, UserError, clip
 from memory.admission import disputes
@@ -214,11 +215,12 @@ def forget(
         purged = _purged(memory, source, runs=runs)
     elif apply:
         changes = apply_forget(memory.ledger, plan)
+    derive(memory.ledger, home=load_settings().home)
     if as_json:
         say_json({"plan": plan, "applied": apply, "changes": changes, "purged": purged})
         return
     _say_plan(plan, applied=apply)
-    _say_done(changes, purged, applied=apply or not (plan.items or plan.skills or plan.episodes))
+    _say_done(changes, purged, applied=apply or not plan.some)
 
 
 @app.command()
@@ -257,7 +259,9 @@ def undo(
 ) -> None:
     """Takes back a change (see `journeyman history`)."""
     reason = "asked for on the command line"
-    done = opened().ledger.take_back(change, reason=reason, cascade=cascade)
+    ledger = opened().ledger
+    done = ledger.take_back(change, reason=reason, cascade=cascade)
+    derive(ledger, home=load_settings().home)
     if as_json:
         say_json(done[-1] if len(done) == 1 else done)
         return
@@ -338,6 +342,8 @@ def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
     skills = [(one.id, words[one.what], one.why, one.name) for one in plan.skills]
     if skills:
         table(f"{len(skills)} skills {what}", ("id", "what", "why", "name"), skills)
+    for one in plan.adapters:
+        out.print(f"student {one.id} {safe(one.why)}: {one.what}")
     for env in dict.fromkeys(str(one.state.get("env")) for one in plan.skills if one.rest):
         out.print(f"written anew from the rest with `journeyman skills learn {safe(env)}`")
     if plan.episodes:

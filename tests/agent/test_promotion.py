@@ -48,7 +48,9 @@ def home(tmp_path: Path) -> Path:
     """A home with two adapters and something that stands for the base."""
     registry = Registry(tmp_path / "adapters")
     for name, parents in (("s1", ()), ("s2", ("s1",))):
-        made = Adapter(id=name, base="small", licence="Apache-2.0", rows="0" * 64, parents=parents)
+        made = Adapter(
+            id=name, base="smollm2-135m", licence="Apache-2.0", rows="0" * 64, parents=parents
+        )
         registry.add(made, weights=name.encode())
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "smollm2-135m.gguf").write_bytes(b"GGUF")
@@ -67,7 +69,7 @@ def pointer(home: Path) -> dict[str, object]:
 
 def let_in(ledger: Ledger, home: Path, name: str, *, over: str = BASE) -> str:
     registry = Registry(home / "adapters")
-    return promote(ledger, registry, name, decision(), home=home, over=over).id
+    return promote(ledger, registry.get(name), decision(), home=home, over=over).id
 
 
 def test_a_promotion_is_a_change_and_the_file_follows(ledger: Ledger, home: Path) -> None:
@@ -90,7 +92,7 @@ def test_a_promotion_is_a_change_and_the_file_follows(ledger: Ledger, home: Path
 
 def test_a_refusal_is_journalled_with_the_why_and_has_no_effect(ledger: Ledger, home: Path) -> None:
     registry = Registry(home / "adapters")
-    change = promote(ledger, registry, "s1", decision(good=False), home=home)
+    change = promote(ledger, registry.get("s1"), decision(good=False), home=home)
     assert change.decision == "rejected"
     assert change.reason.startswith("not promoted over base: target: toy: 0 of 30 solved")
     assert ledger.changes(kind="adapter", target="s1") == [change]
@@ -177,14 +179,14 @@ def test_the_bar_is_the_best_that_was_ever_let_in(ledger: Ledger, home: Path) ->
     assert best_before(ledger) == {}
     let_in(ledger, home, "s1")
     registry = Registry(home / "adapters")
-    promote(ledger, registry, "s2", decision(chat=27), home=home, over="s1")
+    promote(ledger, registry.get("s2"), decision(chat=27), home=home, over="s1")
     assert best_before(ledger) == {"chat": 1.0, "safety": 1.0}
 
 
 def test_a_trained_adapter_is_noted_with_its_runs(ledger: Ledger, home: Path) -> None:
     adapter = Registry(home / "adapters").get("s1")
     change = enlist(ledger, adapter, runs=["r2", "r1", "r1"])
-    assert change.reason == "trained for small, from 2 runs"
+    assert change.reason == "trained for smollm2-135m, from 2 runs"
     assert (students(ledger)["s1"].status, current(ledger)) == ("candidate", None)
     with pytest.raises(Refused, match="adapter s1 exists already"):
         enlist(ledger, adapter)
