@@ -49,8 +49,10 @@ class Home:
         memory: Memory,
         graph: Graph,
         models: Mapping[str, Model] | None = None,
+        follow: bool = False,
     ) -> None:
         self.settings = settings
+        self._follow = follow
         self.memory = memory
         self.ledger = memory.ledger
         self._graph = graph
@@ -65,7 +67,8 @@ class Home:
         if chosen is None:
             return await self.model()
         if role not in self._models:
-            self._models[role] = await resolve(chosen, home=self.settings.home)
+            here = self.settings.home
+            self._models[role] = await resolve(chosen, home=here, follow=self._follow)
         return self._models[role]
 
     async def env(self, name: str, *, workers: int = 1) -> Env:
@@ -213,12 +216,16 @@ async def home(
     *,
     memory: Memory | None = None,
     models: Mapping[str, Model] | None = None,
+    follow: bool = False,
 ) -> AsyncIterator[Home]:
-    """Opens the folder of `settings`; a memory or models by role may be brought along."""
+    """Opens the folder of `settings`; a memory or models by role may be brought along.
+
+    With `follow` a student that is promoted meanwhile takes over.
+    """
     own = memory or await off(open_memory, settings)
     try:
         async with opened(checkpoints(settings)) as graph:
-            place = Home(settings, memory=own, graph=graph, models=models)
+            place = Home(settings, memory=own, graph=graph, models=models, follow=follow)
             try:
                 yield place
             finally:

@@ -17,6 +17,7 @@ from agent.crossing import off
 from agent.graph import Graph
 from agent.kit import Event, Kit, Notebook, Reflector, Strategy, Verifier
 from agent.models.router import Fork
+from agent.models.swap import held
 from agent.models.types import Message, Model
 from agent.player import Player, Stage
 from agent.reflector import quoted
@@ -205,13 +206,15 @@ async def _guarded(
 ) -> Trajectory:
     error = ""
     state: State = past or {}
-    try:
-        with boundary(f"run {run_id}"):
-            state = await _play(crew, stage, spec, run_id=run_id, past=past)
-    except JourneymanError as broken:
-        error = str(broken)
-        state = await crew.graph.state(run_id) or state
-    return await _record(crew, stage, spec, state, run_id=run_id, began=began, error=error)
+    with held(crew.model) as model:  # a run is played to its end by the model that began it
+        crew = replace(crew, model=model)
+        try:
+            with boundary(f"run {run_id}"):
+                state = await _play(crew, stage, spec, run_id=run_id, past=past)
+        except JourneymanError as broken:
+            error = str(broken)
+            state = await crew.graph.state(run_id) or state
+        return await _record(crew, stage, spec, state, run_id=run_id, began=began, error=error)
 
 
 async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: State | None) -> State:

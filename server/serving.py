@@ -62,7 +62,7 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None]) -> None:
     check_binding(settings.server)
     with bind(settings.server) as listener:
         url = _url(settings.server.host, listener.getsockname()[1])
-        async with home(settings) as place:
+        async with home(settings, follow=True) as place:
             app = create_app(place)
             with _recorded(settings, url):
                 server = Server(app, ready=lambda: on_ready(url))
