@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
-from agent.models.pull import list_models
+from agent.models.pull import Known, list_models
 from agent.models.pull import pull as pull_model
+from agent.models.students import listed, named
 from agent.settings import load
+from distill.adapters import WEIGHTS, Adapter
+from server.commands import model_serving, students
 from server.commands.memory import Json
 from server.console import err, out, safe, say_json, table
 
@@ -17,18 +20,38 @@ app = typer.Typer(help="Models that can be served from this machine.", no_args_i
 
 def add_to(parent: typer.Typer) -> None:
     """Registers the group."""
+    students.add_to(app)
+    model_serving.add_to(app)
     parent.add_typer(app, name="models")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Lists models that are installed, and those that can be pulled."""
-    known = list_models(load().home)
+    """Lists models that are installed, those that can be pulled, and students."""
+    place = load().home
+    found = listed(place)
+    known = [*list_models(place), *(_as_known(one) for one in found.adapters)]
+    for line in found.damaged:
+        err.print(safe(line))
     if as_json:
         say_json(known)
         return
     rows = [(m.name, m.size, m.licence, "yes" if m.path else "", m.source) for m in known]
     table("models", ("name", "size", "licence", "here", "from"), rows)
+
+
+def _as_known(adapter: Adapter) -> Known:
+    """A student as a row: it is set with `model.adapter`."""
+    weights = adapter.path / WEIGHTS if adapter.path else None
+    there = weights is not None and weights.is_file()
+    size = f"{weights.stat().st_size / 1e6:.1f} MB" if weights and there else ""
+    return Known(
+        name=named(adapter),
+        source=f"adapter ({adapter.status}) for {adapter.base}",
+        licence=adapter.licence,
+        size=size,
+        path=weights if there else None,
+    )
 
 
 @app.command()
