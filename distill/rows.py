@@ -16,6 +16,7 @@ import json
 import os
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -280,6 +281,21 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(json.loads(value))
 
 
+PLAYED: frozenset[Made] = frozenset({"solved", "spliced", "call", "attempt", "pair", "value"})
+"""Rows in which the agent acts in its environment, under its own instruction."""
+
+
+def told_first(line: Line, system: str) -> Line:
+    """A line of `PLAYED` under another instruction than its teacher's; others as they are."""
+    if line.metadata.made not in PLAYED:
+        return line
+    field = "prompt" if isinstance(line, Pair) else "messages"
+    turns: tuple[dict[str, Any], ...] = getattr(line, field)
+    rest = turns[1:] if turns and turns[0].get("role") == "system" else turns
+    return line.model_copy(update={field: ({"role": "system", "content": system}, *rest)})
+
+
+@lru_cache(maxsize=256)
 def content_of(goal: str, first: str) -> str:
     """Hash of a task's words, however they are spaced, cased or pointed; 16 hexadecimal digits."""
     return hashlib.sha256(f"{normal(goal)}\n{normal(first)}".encode()).hexdigest()[:16]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from distill.rows import Row, Valued, origin_of, quotes
 from distill.rows import rows as solved
 from distill.rows_groups import Try, tries
-from distill.rows_turns import spoken, turns_of
+from distill.rows_turns import Turn, spoken, turns_of
 from memory.types import Trajectory
 
 HIGH = 0.5
@@ -73,17 +73,21 @@ def values(
 
     Left out are nodes of attempts in whose words a recalled lesson stands; they count in values.
     """
+    words: dict[int, tuple[list[Turn], bool, list[int]]] = {}
     for node in Tree(tries(trajectories, held_out_keys=held_out_keys)).nodes.values():
         one = node.tries[0]
-        turns, rebuilt = spoken(one.run, one.steps)
-        places = turns_of(turns, steps=len(one.steps))
-        end = places[node.depth] if node.depth < len(places) else len(turns)
-        told = list(turns[:end])
-        if node.depth and told[-1].get("role") == "assistant":
-            seen = one.steps[node.depth - 1].observation
-            told.append({"role": "user", "content": seen})
-        if quotes(told, one.run.steps):
+        if id(one) not in words:
+            turns, rebuilt = spoken(one.run, one.steps)
+            if quotes(turns, one.run.steps):
+                turns = []
+            words[id(one)] = (turns, rebuilt, turns_of(turns, steps=len(one.steps)))
+        turns, rebuilt, places = words[id(one)]
+        if not turns:
             continue
+        end = places[node.depth] if node.depth < len(places) else len(turns)
+        told = turns[:end]
+        if told[-1].get("role") == "assistant":
+            told = [*told, {"role": "user", "content": one.steps[node.depth - 1].observation}]
         others = sorted({other.run.id for other in node.tries} - {one.run.id})
         yield Valued(
             messages=tuple(told),
