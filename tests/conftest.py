@@ -8,15 +8,24 @@
 `[off]`, where one of its assertions must fail: a test that passes without the mechanism says
 nothing about it. `pytest.raises` that sees no error counts as a failed assertion; any other error
 is an error in both runs.
+
+Here, too: how many processes `make test` takes, and `journeyman` called as from a shell.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Generator
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[1]
+Commands = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MOST = 4
@@ -80,3 +89,50 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         "assert what only the mechanism brings about",
         pytrace=False,
     )
+
+
+@pytest.fixture(scope="session")
+def forking() -> Iterator[subprocess.Popen[str]]:
+    """The process that `journeyman` forks from; it is there from the first command on."""
+    with subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("forking.py"))],
+        cwd=ROOT,
+        env={**os.environ, "COLUMNS": "200", "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+@pytest.fixture
+def journeyman(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Commands:
+    """`journeyman("memory", "list", home=folder, VARIABLE="x")`, in a process of its own."""
+
+    def called(
+        *words: str, home: Path, folder: Path = ROOT, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        given = {**os.environ, "JOURNEYMAN_HOME": str(home), "COLUMNS": "200", **variables}
+        if sys.platform != "linux":  # elsewhere libraries don't stand being forked
+            return subprocess.run(
+                [sys.executable, "-m", "server.cli", *words],
+                cwd=folder,
+                env=given,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+        process = request.getfixturevalue("forking")
+        said = tmp_path_factory.mktemp("said")
+        out, err = said / "out", said / "err"
+        files = {"out": str(out), "err": str(err)}
+        order = {"words": words, "variables": given, "folder": str(folder), **files}
+        print(json.dumps(order), file=process.stdin, flush=True)
+        code = int(process.stdout.readline())
+        return subprocess.CompletedProcess(
+            list(words), code, out.read_text("utf-8"), err.read_text("utf-8")
+        )
+
+    return called

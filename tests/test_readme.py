@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -52,9 +50,9 @@ OFFLINE = ("doctor", "memory list", "memory prune", "history", "distill", "bench
 
 
 @pytest.mark.parametrize("start", OFFLINE)
-def test_commands_that_need_no_network_run(start: str, tmp_path: Path) -> None:
+def test_commands_that_need_no_network_run(start: str, tmp_path: Path, journeyman: Any) -> None:
     line = next(line for line in commands() if line.startswith(f"journeyman {start}"))
-    done = journeyman(*line.split()[1:], home=tmp_path)
+    done = journeyman(*line.split()[1:], home=tmp_path / "home", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
@@ -66,17 +64,6 @@ def test_every_command_of_the_readme_exists() -> None:
         assert done.exit_code == 0, line
         flags = re.findall(r"--[a-z-]+", line)
         assert [flag for flag in flags if flag not in done.stdout] == [], line
-
-
-def journeyman(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        cwd=home,
-        env={**os.environ, "JOURNEYMAN_HOME": str(home / "home"), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 if __name__ == "__main__":

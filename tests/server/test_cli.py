@@ -3,26 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-ROOT = Path(__file__).parents[2]
-
-
-def journeyman(*arguments: str, home: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "server.cli", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "JOURNEYMAN_HOME": str(home), "COLUMNS": "200", **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-
 
 NO_MODEL = {"JOURNEYMAN_MODEL__BASE_URL": "http://127.0.0.1:9/v1", "JOURNEYMAN_MODEL__NAME": "m"}
 
@@ -45,7 +29,7 @@ NO_MODEL = {"JOURNEYMAN_MODEL__BASE_URL": "http://127.0.0.1:9/v1", "JOURNEYMAN_M
     ],
 )
 def test_a_mistake_is_one_line_with_its_repair(
-    arguments: tuple[str, ...], said: str, tmp_path: Path
+    arguments: tuple[str, ...], said: str, tmp_path: Path, journeyman: Any
 ) -> None:
     done = journeyman(*arguments, home=tmp_path, **NO_MODEL)
     assert done.returncode == 2, done.stderr
@@ -54,14 +38,18 @@ def test_a_mistake_is_one_line_with_its_repair(
     assert "Traceback" not in done.stderr
 
 
-def test_without_games_alfworld_names_the_command_that_gets_them(tmp_path: Path) -> None:
+def test_without_games_alfworld_names_the_command_that_gets_them(
+    tmp_path: Path, journeyman: Any
+) -> None:
     done = journeyman("run", "alfworld", home=tmp_path, ALFWORLD_DATA=str(tmp_path / "none"))
     assert done.returncode == 2
     assert "journeyman envs fetch alfworld" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_server_that_is_not_there_fails_each_run_in_one_line(tmp_path: Path) -> None:
+def test_a_server_that_is_not_there_fails_each_run_in_one_line(
+    tmp_path: Path, journeyman: Any
+) -> None:
     variables = {**NO_MODEL, "JOURNEYMAN_MODEL__RETRIES": "0"}
     done = journeyman("run", "toy", "-n", "1", "--json", home=tmp_path, **variables)
     row = json.loads(done.stdout)
@@ -71,7 +59,7 @@ def test_a_server_that_is_not_there_fails_each_run_in_one_line(tmp_path: Path) -
     assert any("1 trajectories" in found["state"] for found in json.loads(kept.stdout))
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, journeyman: Any) -> None:
     file = tmp_path / "file"
     file.write_text("in the way")
     done = journeyman("memory", "list", home=file / "home")
@@ -80,7 +68,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:
+def test_settings_that_do_not_fit_are_named(tmp_path: Path, journeyman: Any) -> None:
     (tmp_path / "journeyman.toml").write_text('[server]\nport = "high"\n')
     done = journeyman("memory", "list", home=tmp_path)
     assert done.returncode == 2
@@ -88,7 +76,7 @@ def test_settings_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 
 def test_lessons_are_added_read_back_pruned_with_a_preview_and_brought_back(
-    tmp_path: Path,
+    tmp_path: Path, journeyman: Any
 ) -> None:
     def ask(*arguments: str) -> object:
         done = journeyman(*arguments, "--json", home=tmp_path)
@@ -116,7 +104,7 @@ def test_lessons_are_added_read_back_pruned_with_a_preview_and_brought_back(
     assert [change["op"] for change in history] == ["undo", "status", "add"]
 
 
-def test_the_environments_pass_their_own_checker(tmp_path: Path) -> None:
+def test_the_environments_pass_their_own_checker(tmp_path: Path, journeyman: Any) -> None:
     done = journeyman("envs", "check", "toy", home=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "11 of 11 rules hold" in done.stdout

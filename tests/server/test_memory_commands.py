@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +19,23 @@ from server.cli import app
 from skills.library import Library
 from skills.types import Origin, Skill
 
-ROOT = Path(__file__).parents[2]
 WORD = "xylophonically"
 
 
-def journeyman(*arguments: str, home: Path) -> Result:
+def here(*arguments: str, home: Path) -> Result:
     """In this process: nothing here needs the index, so each command is quick."""
     return CliRunner().invoke(app, arguments, env={"JOURNEYMAN_HOME": str(home), "COLUMNS": "250"})
 
 
 def said(*arguments: str, home: Path) -> str:
-    done = journeyman(*arguments, home=home)
+    done = here(*arguments, home=home)
     assert done.exception is None, done.exception
     return done.stdout
 
 
 def refused(*arguments: str, home: Path) -> str:
     """The line of a command that is refused."""
-    error = journeyman(*arguments, home=home).exception
+    error = here(*arguments, home=home).exception
     assert isinstance(error, UserError), error
     return str(error)
 
@@ -99,7 +95,7 @@ def test_a_contradiction_is_marked(home: Path) -> None:
     assert "≠ is contradicted by c" in said("memory", "show", "b", home=home)
 
 
-def test_a_source_is_forgotten_after_a_preview_and_purged(home: Path) -> None:
+def test_a_source_is_forgotten_after_a_preview_and_purged(home: Path, journeyman: Any) -> None:
     preview = said("memory", "forget", "--source", "r-a", home=home)
     assert "was learned in run r-a" in preview
     assert "was made from lesson a" in preview
@@ -108,15 +104,8 @@ def test_a_source_is_forgotten_after_a_preview_and_purged(home: Path) -> None:
     assert [one["target"] for one in done["changes"]] == ["a", "b"]
     said("undo", done["changes"][0]["batch"], home=home)
     assert len(asked("memory", "list", home=home)) == 3
-    purge = ["memory", "forget", "--source", "c", "--apply", "--purge", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "server.cli", *purge],
-        cwd=ROOT,
-        env={**os.environ, "JOURNEYMAN_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    purge = ("memory", "forget", "--source", "c", "--apply", "--purge", "--json")
+    done = journeyman(*purge, home=home)
     assert done.returncode == 0, done.stderr
     purged = json.loads(done.stdout)
     assert purged["purged"]["lessons"] == ["c"]

@@ -17,9 +17,11 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 def installed() -> str:
     """The machine's browser, or the one that Playwright fetched; empty for none."""
+    for found in filter(None, map(shutil.which, NAMES)):
+        return found
     with sync_api.sync_playwright() as driver:
         own = driver.chromium.executable_path
-    return next(filter(None, map(shutil.which, NAMES)), own if Path(own).is_file() else "")
+    return own if Path(own).is_file() else ""
 
 
 CHROMIUM = installed()
