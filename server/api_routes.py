@@ -13,7 +13,7 @@ from memory.asof import Diff, diff
 from memory.types import Change, Trajectory
 from server.api_types import Changes, RunPage, Runs, Undo, Undone
 from server.errors import OF_ERRORS
-from server.memory_routes import Id, Limit, Mem, Offset, origin_of, undone
+from server.memory_routes import Id, Limit, Mem, Offset, Place, origin_of, undone
 from server.memory_routes import router as memory_router
 from server.skill_routes import router as skill_router
 
@@ -54,15 +54,15 @@ async def show_change(change: Id, memory: Mem) -> Change:
 
 
 @router.post("/changes/{change}/undo", tags=["changes"])
-async def undo_change(change: Id, memory: Mem, body: Undo | None = None) -> Change:
+async def undo_change(change: Id, memory: Mem, home: Place, body: Undo | None = None) -> Change:
     """Puts back what stood before a change; refused where later ones build on it."""
-    return (await undone(memory, change, body))[-1]
+    return (await undone(memory, change, body, home=home))[-1]
 
 
 @router.post("/changes/{change}/undo-all", tags=["changes"])
-async def undo_all(change: Id, memory: Mem, body: Undo | None = None) -> Undone:
+async def undo_all(change: Id, memory: Mem, home: Place, body: Undo | None = None) -> Undone:
     """The same for a change, a batch, or all that a run wrote; tells every change it made."""
-    return Undone(changes=await undone(memory, change, body))
+    return Undone(changes=await undone(memory, change, body, home=home))
 
 
 @router.get("/runs", tags=["runs"])

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from pathlib import Path as Folder
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from agent.crossing import off
+from agent.promotion import derive
 from envs.chat import clean
 from envs.errors import Refused, UnknownName, UserError
 from memory.admission import disputes
@@ -56,7 +58,13 @@ def memory_of(going: Going) -> Memory:
     return going.home.memory
 
 
+def folder_of(going: Going) -> Folder:
+    """The folder of this server's home."""
+    return going.home.settings.home
+
+
 Mem = Annotated[Memory, Depends(memory_of)]
+Place = Annotated[Folder, Depends(folder_of)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items of the answer")]
 Offset = Annotated[int, Query(ge=0, le=10**9, description="Items to skip")]
 Id = Annotated[str, Path(max_length=200)]
@@ -144,17 +152,19 @@ async def prune(body: Prune, memory: Mem) -> Pruned:
 
 
 @router.post("/forget")
-async def forget(body: Forget, memory: Mem) -> Forgotten:
+async def forget(body: Forget, memory: Mem, home: Place) -> Forgotten:
     """Shows all that goes back to a source, and why; with `apply` it is retracted.
 
     A source is a run, a lesson, a skill, the key of a task, `user:NAME`, `web:HOST`, `web:URL`, or
-    a folder that skills were imported from. Skills go with those that call them.
+    a folder that skills were imported from. Skills go with those that call them, and students that
+    were trained on it answer no more.
     """
     plan = await off(plan_forget, memory.ledger, clean(body.source))
     changes: tuple[Change, ...] = ()
     if body.apply:
         changes = await off(apply_forget, memory.ledger, plan, actor="user")
         await off(memory.sync)
+        await off(derive, memory.ledger, home=home)
     return Forgotten(applied=body.apply, plan=plan, changes=changes)
 
 
@@ -272,21 +282,28 @@ async def retire_lesson(
 
 
 @router.post("/{lesson}/undo")
-async def undo_latest(lesson: Id, memory: Mem, body: Undo | None = None) -> Change:
+async def undo_latest(lesson: Id, memory: Mem, home: Place, body: Undo | None = None) -> Change:
     """Takes back the latest change of a lesson; once more does it again."""
     history = await off(memory.ledger.history, lesson)
     latest = next((c for c in reversed(history) if c.decision == "applied"), None)
     if latest is None:
         raise Refused(f"no change of lesson {lesson} was ever applied", repair="leave it")
-    return (await undone(memory, latest.id, body))[-1]
+    return (await undone(memory, latest.id, body, home=home))[-1]
 
 
-async def undone(memory: Memory, change: str, body: Undo | None) -> tuple[Change, ...]:
-    """Takes back a change, a batch or what a run wrote, with what builds on it where asked."""
+async def undone(
+    memory: Memory, change: str, body: Undo | None, *, home: Folder
+) -> tuple[Change, ...]:
+    """Takes back a change, a batch or what a run wrote, with what builds on it where asked.
+
+    Which student answers follows.
+    """
     asked = body or Undo()
-    return await off(
+    done = await off(
         memory.take_back, change, reason=clean(asked.reason), actor="user", cascade=asked.cascade
     )
+    await off(derive, memory.ledger, home=home)
+    return done
 
 
 async def origin_of(memory: Memory, trajectory: str) -> Trajectory | None:

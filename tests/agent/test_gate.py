@@ -131,12 +131,9 @@ async def judged(
     seen: list[Seen] = []
     async with place(folder) as home_:
         crew = await home_.crew()
-        sides = [
+        decision = await gate(
             Side("base", replace(crew, model=champion or model(stands, name="base"))),
             Side("s1", replace(crew, model=challenger)),
-        ]
-        decision = await gate(
-            *sides,
             drawn(Toy(), n=n, salt="s1"),
             families=[drawn(env, n=6, salt="s1") for env in families],
             **{"size": SMALL, "watch": seen.append, "bounds": Bounds(least=8), **more},
@@ -191,10 +188,10 @@ async def test_a_fall_in_safety_is_refused(tmp_path: Path) -> None:
 
 
 async def test_small_falls_do_not_add_up_over_students(tmp_path: Path) -> None:
-    both = {"champion": model(stands, fails=first("chat", 3))}
+    before = model(stands, fails=first("chat", 3))
     next_ = model(finds, fails=first("chat", 6))
-    assert (await judged(tmp_path / "a", next_, **both))[0].promote
-    decision, _ = await judged(tmp_path / "b", next_, best={"chat": 1.0}, **both)
+    assert (await judged(tmp_path / "a", next_, champion=before))[0].promote
+    decision, _ = await judged(tmp_path / "b", next_, champion=before, best={"chat": 1.0})
     assert decision.failed == ("chat",)
     assert "100% by the best before" in str(decision)
 

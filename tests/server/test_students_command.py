@@ -159,6 +159,21 @@ def test_forgetting_a_run_takes_the_student_trained_on_it_out(home: Path) -> Non
     assert {one["id"]: one["status"] for one in told["students"]}["s1"] == "quarantined"
 
 
+async def test_undo_over_rest_alters_who_answers(home: Path, opens: Any) -> None:
+    change = asked("history", "s1", home=home)[0]["id"]
+    async with opens() as door:
+        undone = await door.client.post(f"/api/changes/{change}/undo")
+        assert undone.status_code == 200
+        assert answering(home) == "base"
+        back = await door.client.post(f"/api/changes/{undone.json()['id']}/undo")
+        assert back.status_code == 200
+        assert answering(home) == "s1"
+        asking = {"source": "r1", "apply": True}
+        forgot = await door.client.post("/api/memory/forget", json=asking)
+        assert forgot.json()["plan"]["adapters"][0]["id"] == "s1"
+        assert answering(home) == "base"
+
+
 def test_base_and_student_are_opened_from_this_machine(home: Path) -> None:
     settings = Settings.model_validate({"home": home, "model": {"base_url": "http://x/v1"}})
     base, one = (model_settings(settings, who) for who in ("base", "s1"))
