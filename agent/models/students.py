@@ -95,7 +95,7 @@ def lora_file(adapter: Adapter, *, base: Path, home: Path) -> Path:
             repair=f"serve it with the {adapter.base} that it was trained on, or train it anew",
         )
     return derived(
-        weights_of(adapter), base=base, cache=home / "cache" / "adapters", name=adapter.id
+        weights_of(adapter), base=base, cache=home / "models" / "adapters", name=adapter.id
     )
 
 

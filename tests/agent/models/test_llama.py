@@ -56,7 +56,7 @@ async def test_a_student_is_served_and_takes_over_from_its_base(tmp_path: Path) 
         before = await model.reply(HELLO, sampling=BRIEF)
         student = await resolve(small.model_copy(update={"adapter": "odd-1"}), home=tmp_path)
         assert isinstance(student, LocalModel)
-        assert [p.suffix for p in (tmp_path / "cache" / "adapters").iterdir()] == [".gguf"]
+        assert [p.suffix for p in (tmp_path / "models" / "adapters").iterdir()] == [".gguf"]
         await model.swap(student)
         after = await model.reply(HELLO, sampling=BRIEF)
         await model.left()
