@@ -167,7 +167,7 @@ def test_an_adapter_of_another_file_and_one_that_was_altered_are_not_loaded(
         lora_file(other, base=file, home=tmp_path)
     with pytest.raises(StoreError, match="is not what was registered"):
         lora_file(altered, base=file, home=tmp_path)
-    assert not (tmp_path / "cache").exists()
+    assert not (tmp_path / "models" / "adapters").exists()
 
 
 def test_students_are_listed_by_what_they_are_set_with(tmp_path: Path) -> None:
