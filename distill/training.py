@@ -7,6 +7,7 @@ The only file that imports `trl`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -127,9 +129,7 @@ class LoraTrainer:
     def _trainer(
         self, model: Any, columns: list[dict[str, Any]], template: Template, out: Path
     ) -> Any:
-        import torch
         from datasets import Dataset
-        from trl.trainer.sft_config import SFTConfig
         from trl.trainer.sft_trainer import SFTTrainer
 
         plan = self.plan
@@ -155,39 +155,9 @@ class LoraTrainer:
                 )
                 return (loss, {"log_probs": found}) if return_outputs else loss
 
-        together = min(plan.together, plan.batch)
-        on_gpu = torch.cuda.is_available()
-        steps = max(1, round(plan.epochs * len(columns) / plan.batch))
-        config = SFTConfig(
-            output_dir=str(out),
-            per_device_train_batch_size=together,
-            gradient_accumulation_steps=max(1, plan.batch // together),
-            num_train_epochs=plan.epochs,
-            learning_rate=plan.rate,
-            lr_scheduler_type={"constant": "constant_with_warmup"}.get(
-                plan.schedule, plan.schedule
-            ),
-            warmup_steps=round(plan.warmup * steps),
-            max_grad_norm=1.0,
-            bf16=True,
-            use_cpu=not on_gpu,
-            gradient_checkpointing=plan.checkpointing,
-            train_sampling_strategy="group_by_length",
-            length_column_name="length",
-            remove_unused_columns=False,
-            dataset_kwargs={"skip_prepare_dataset": True},
-            dataloader_pin_memory=on_gpu,
-            logging_steps=1,
-            save_steps=plan.save_steps,
-            save_total_limit=1,
-            seed=plan.seed,
-            report_to=[],
-            disable_tqdm=True,
-            optim="adamw_torch",
-        )
         trainer = Weighted(
             model=model,
-            args=config,
+            args=_config(plan, out, rows=len(columns)),
             train_dataset=Dataset.from_list(columns),
             data_collator=Collator(template.padding),
             processing_class=template.tokenizer,
@@ -196,6 +166,41 @@ class LoraTrainer:
         tokens = sum(len(one["input_ids"]) for one in columns)
         trainer.add_callback(_progress(self.told, out, tokens=tokens))
         return trainer
+
+
+def _config(plan: Plan, out: Path, *, rows: int) -> Any:
+    """The plan in TRL's words."""
+    import torch
+    from trl.trainer.sft_config import SFTConfig
+
+    together = min(plan.together, plan.batch)
+    on_gpu = torch.cuda.is_available()
+    steps = max(1, round(plan.epochs * rows / plan.batch))
+    return SFTConfig(
+        output_dir=str(out),
+        per_device_train_batch_size=together,
+        gradient_accumulation_steps=max(1, plan.batch // together),
+        num_train_epochs=plan.epochs,
+        learning_rate=plan.rate,
+        lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.schedule, plan.schedule),
+        warmup_steps=round(plan.warmup * steps),
+        max_grad_norm=1.0,
+        bf16=True,
+        use_cpu=not on_gpu,
+        gradient_checkpointing=plan.checkpointing,
+        train_sampling_strategy="group_by_length",
+        length_column_name="length",
+        remove_unused_columns=False,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=on_gpu,
+        logging_steps=1,
+        save_steps=plan.save_steps,
+        save_total_limit=1,
+        seed=plan.seed,
+        report_to=[],
+        disable_tqdm=True,
+        optim="adamw_torch",
+    )
 
 
 def _printer() -> Any:
@@ -240,8 +245,6 @@ def _spent(out: Path) -> float:
 
 def _mark(plan: Plan, examples: Sequence[tuple[Row, Encoded]], parent: bytes) -> str:
     """One hash of all that a training depends on."""
-    import hashlib
-
     digest = hashlib.sha256(plan.model_dump_json(exclude={"save_steps", "together"}).encode())
     digest.update(hashlib.sha256(parent).digest())
     for row, one in examples:
@@ -276,8 +279,6 @@ def _versions() -> dict[str, str]:
 
 def _libraries() -> Any:
     """PyTorch, once all that training needs is known to be there."""
-    from importlib.util import find_spec
-
     missing = [name for name in ("torch", "datasets", "peft", "trl") if find_spec(name) is None]
     if missing:
         raise Missing(
