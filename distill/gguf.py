@@ -12,8 +12,9 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,8 +67,8 @@ def lora_gguf(delta: Delta, *, base: Path, out: Path, name: str = "") -> None:
     added = _added(delta, reader, base=base)
     # The format has one alpha for all weights; what differs from it goes into B.
     alpha = max((one.alpha for one in added.values()), key=abs)
-    with _whole(out) as draft:
-        writer = library.GGUFWriter(draft, _architecture(reader, base))
+    made = partial(library.GGUFWriter, arch=_architecture(reader, base))
+    with _whole(out) as draft, closing(made(draft)) as writer:
         writer.add_type(library.GGUFType.ADAPTER)
         writer.add_string("general.name", name)
         writer.add_string(library.Keys.Adapter.TYPE, "lora")
@@ -79,7 +80,6 @@ def lora_gguf(delta: Delta, *, base: Path, out: Path, name: str = "") -> None:
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
-        writer.close()
 
 
 def merged_gguf(delta: Delta, *, base: Path, out: Path, kind: Kind = "f16", name: str = "") -> None:
@@ -94,8 +94,8 @@ def merged_gguf(delta: Delta, *, base: Path, out: Path, kind: Kind = "f16", name
     wanted = {"f16": half, "q8_0": library.GGMLQuantizationType.Q8_0}[kind]
     # Blocks go along a row: one that is no multiple of them stays in half precision.
     kinds = {w: wanted if one.a.shape[1] % BLOCK == 0 else half for w, one in added.items()}
-    with _whole(out) as draft:
-        writer = library.GGUFWriter(draft, _architecture(reader, base))
+    made = partial(library.GGUFWriter, arch=_architecture(reader, base))
+    with _whole(out) as draft, closing(made(draft)) as writer:
         _copy_fields(reader, writer, kind=kind, name=name)
         for tensor in reader.tensors:
             if tensor.name in added:
@@ -119,7 +119,6 @@ def merged_gguf(delta: Delta, *, base: Path, out: Path, kind: Kind = "f16", name
                 _half(weight, tensor.name)
                 data = library.quantize(weight, kinds[tensor.name])
             writer.write_tensor_data(data)
-        writer.close()
 
 
 def derived(weights: bytes, *, base: Path, cache: Path, name: str = "") -> Path:
