@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from agent.crossing import off
 from agent.gate import Decision
@@ -138,6 +139,12 @@ class _Begun(Frozen):
     student: str
     tasks: str
     demonstrations: int
+
+
+def began(folder: Path) -> str | None:
+    """Who began the rounds of this folder (empty: the base model); None: there are none yet."""
+    path = folder / "begun.json"
+    return load(path, _Begun).student if path.is_file() else None
 
 
 def _same(course: Course) -> None:

@@ -109,5 +109,5 @@ def require(found: Gap, *, override: bool = False) -> None:
     if not found.positive and not override:
         raise Refused(
             f"the verifier is not known to be better than the generator: {found.said()}",
-            repair="label more held-out runs, take another verifier, or override it (--no-gap)",
+            repair="label more held-out runs, take another verifier, or override this",
         )

@@ -18,8 +18,10 @@ from server.commands import (
     doctor,
     envs,
     evals,
+    gap,
     history,
     keeping,
+    learn,
     mcp,
     memory,
     model_check,
@@ -46,6 +48,7 @@ chat.add_to(app)
 serve.add_to(app)
 mcp.add_to(app)
 run.add_to(app)
+learn.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
 replaying.add_to(memory.app)
@@ -60,6 +63,7 @@ bench.add_to(app)
 models.add_to(app)
 model_check.add_to(models.app)
 reflecting.add_to(evals.app)
+gap.add_to(evals.app)
 evals.add_to(app)
 strategies.add_to(app)
 

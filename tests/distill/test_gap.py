@@ -84,6 +84,6 @@ def test_train_runs_are_no_hold_out() -> None:
 def test_without_a_positive_gap_distilling_is_refused_unless_overridden(mechanism: bool) -> None:
     good, bad = gap(holdout(right=True)), gap(holdout(right=False))
     require(good)
-    with pytest.raises(Refused, match=r"not known to be better .*: \+0.0% .*override it"):
+    with pytest.raises(Refused, match=r"not known to be better .*: \+0.0% .*override this"):
         require(bad, override=not mechanism)
     require(bad, override=True)

@@ -1,0 +1,255 @@
+"""Who does the work of rounds in an open home: players, the trainer, the gate, promotions.
+
+All of it may be asked for twice: runs are found in the ledger by their arm, a trained student in
+the registry by its name, a promotion by who answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent.contest import Ground, Side, Watch, drawn
+from agent.crossing import off
+from agent.gate import Decision, gate, size_of
+from agent.gathering import Batch
+from agent.home import Home
+from agent.models.students import student, weights_of
+from agent.models.types import Model
+from agent.promotion import BASE, best_before, current, enlist, promote, rollback, students
+from agent.roundlog import Held
+from agent.runner import Crew, Spec, interrupted, resume
+from agent.runner import run as play
+from agent.transcript import prompt
+from agent.worker import worker
+from distill.adapters import Adapter, Registry
+from distill.filters import distinct, sifted
+from distill.recipes import Given, lines
+from distill.rows import Row, told_first
+from distill.rows_taint import stains, untainted
+from distill.training import Trainer
+from envs.errors import Refused
+from envs.types import Env, Task
+from memory.types import Trajectory
+
+HELD_OUT = "held-out"
+"""Arm of runs on held-out tasks, and the salt by which these are drawn."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a school works."""
+
+    open: Callable[[str], Awaitable[Model]]
+    """A student's model by its id; `base` is the bare base."""
+    trainer: Callable[[str], Trainer]
+    """Who trains, by the id of the student that it begins from; empty: from the base."""
+    base: str
+    """Name of the base model."""
+    licence: str
+    """Its licence (SPDX)."""
+    recipe: str = "sft"
+    """Name of the recipe of rows."""
+    judged: int = 60
+    """Val tasks that the gate plays."""
+    held: int = 60
+    """Val tasks that are held out from the gate."""
+    families: Sequence[Ground] = ()
+    """Tasks of earlier environments, that must not be lost."""
+    watch: Watch = field(default=lambda _seen: None)
+    """Sees how far the gate is."""
+
+
+class School:
+    """The seams of rounds (`agent.gathering.Seams`) for one environment of a home.
+
+    Students play by their weights, without recall; skills as the settings have them.
+    """
+
+    def __init__(self, place: Home, env: Env, ways: Ways) -> None:
+        self._place = place
+        self._env = env
+        self._ways = ways
+        self._home = place.settings.home
+        self._registry = Registry(self._home / "adapters")
+        self._models: dict[str, Model] = {}
+
+    async def play(self, batch: Batch) -> Sequence[Trajectory]:
+        """See `Seams`: each sample of a batch is an arm of its own."""
+        crew = await self._crew(batch.student, temperature=batch.temperature)
+        runs: list[Trajectory] = []
+        for sample in range(batch.samples):
+            runs += await self._played(crew, batch.tasks, arm=f"{batch.arm}/{sample}")
+        return runs
+
+    def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row]:
+        """Rows by the recipe, under the student's instruction: each way once, nothing tainted, and
+        none of a task that the gate or the hold-out could play.
+        """
+        held_out = {task.key for task in self._env.tasks("val")}
+        made = lines(self._ways.recipe, runs, given=Given(held_out_keys=held_out))
+        kept, _ = sifted(made, [untainted(stains(self._place.ledger)), distinct()])
+        told = [told_first(line, prompt("student")) for line in kept]
+        return [line for line in told if isinstance(line, Row)]
+
+    async def train(self, rows: Sequence[Row], *, parent: str, name: str, out: Path) -> str:
+        """Trains, registers and notes in the ledger; gives an adapter of that name back."""
+        ledger, listed = self._place.ledger, await off(self._registry.listed)
+        adapter = next((one for one in listed.adapters if one.id == name), None)
+        if adapter is None:
+            begin = await off(self._weights, parent) if parent else b""
+            trainer = self._ways.trainer(parent)
+            trained = await off(trainer.train, rows, out=out, parent=begin)
+            wanted = Adapter(
+                id=name,
+                base=self._ways.base,
+                licence=self._ways.licence,
+                rows=trained.manifest.rows_sha256,
+                manifest=trained.manifest.model_copy(update={"recipe": self._ways.recipe}),
+                parents=(parent,) if parent else (),
+                tags=tuple(sorted({row.metadata.task_type for row in rows} - {""})),
+            )
+            adapter = await off(self._registry.add, wanted, weights=trained.weights)
+        if name not in await off(students, ledger):
+            runs = sorted({row.metadata.trajectory for row in rows} - {""})
+            await off(enlist, ledger, adapter, runs=runs)
+        return name
+
+    async def judge(self, champion: str, challenger: str) -> Decision:
+        """The gate, on val tasks that are not held out."""
+        sides = [await self._side(champion), await self._side(challenger)]
+        held = {task.key for task in self._held()}
+        ordered = drawn(self._env, n=len(self._env.tasks("val")), salt=sides[1].label).tasks
+        free = tuple(task for task in ordered if task.key not in held)[: self._ways.judged]
+        weights = await off(self._weights, challenger)
+        return await gate(
+            sides[0],
+            sides[1],
+            Ground(self._env, free),
+            families=self._ways.families,
+            size=size_of(weights),
+            best=await off(best_before, self._place.ledger),
+            watch=self._ways.watch,
+        )
+
+    async def measure(self, student: str) -> Held:
+        """Success on the tasks that are held out from the gate, greedily."""
+        crew = await self._crew(student, temperature=0.0)
+        return await self.held(crew, student, arm=f"{HELD_OUT}/{await off(self._label, student)}")
+
+    async def held(self, crew: Crew, student: str, *, arm: str) -> Held:
+        """Success of any crew on these tasks: also of a prompted teacher."""
+        runs = await self._played(crew, self._held(), arm=arm)
+        kinds: dict[str, tuple[int, int]] = {}
+        for run in runs:
+            won, total = kinds.get(run.task_type, (0, 0))
+            kinds[run.task_type] = (won + _won(run), total + 1)
+        return Held(
+            student=student,
+            won=sum(_won(run) for run in runs),
+            total=len(runs),
+            kinds=kinds,
+            runs=tuple(run.id for run in runs),
+        )
+
+    async def promote(self, challenger: str, decision: Decision) -> None:
+        """Has it answer, or notes the refusal; neither twice."""
+        ledger = self._place.ledger
+        now = await off(current, ledger)
+        if now is not None and now.id == challenger:
+            return
+        noted = await off(ledger.changes, target=challenger, kind="adapter", limit=-1)
+        if not decision.promote and any(one.decision == "rejected" for one in noted):
+            return
+        over = now.id if now else BASE
+        adapter = await off(self._registry.get, challenger)
+        await off(promote, ledger, adapter, decision, home=self._home, over=over)
+
+    async def back(self, student: str, *, reason: str) -> None:
+        """Undoes promotions one by one. Raises `Refused` where that student never answered."""
+        ledger = self._place.ledger
+        while (now := await off(current, ledger)) is not None and now.id != student:
+            await off(rollback, ledger, home=self._home, reason=reason, actor="rule:rounds")
+        if student and now is None:
+            raise Refused(
+                f"no promotion of {student} is left to go back to",
+                repair=f"journeyman models promote {student}",
+            )
+
+    async def close(self) -> None:
+        """Ends the models that were opened here."""
+        for model in self._models.values():
+            await model.close()
+        self._models.clear()
+
+    def _held(self) -> tuple[Task, ...]:
+        """The same val tasks for all rounds; at most half of them all."""
+        both = drawn(self._env, n=len(self._env.tasks("val")), salt=HELD_OUT).tasks
+        return both[: max(1, min(self._ways.held, len(both) // 2))]
+
+    async def _side(self, who: str) -> Side:
+        return Side(await off(self._label, who), await self._crew(who, temperature=0.0))
+
+    def _label(self, who: str) -> str:
+        return f"{who}@{student(who, home=self._home).weights[:8]}" if who else BASE
+
+    def _weights(self, who: str) -> bytes:
+        return weights_of(student(who, home=self._home))
+
+    async def _crew(self, student: str, *, temperature: float) -> Crew:
+        who = student or BASE
+        if who not in self._models:
+            self._models[who] = await self._ways.open(who)
+        crew = await self._place.crew()
+        solver = crew.settings.solver.model_copy(update={"temperature": temperature, "retries": 0})
+        chosen = crew.settings.model.model_copy(
+            update={"base_url": "", "file": "", "name": "", "adapter": student}
+        )
+        settings = crew.settings.model_copy(update={"solver": solver, "model": chosen})
+        return replace(crew, model=self._models[who], settings=settings)
+
+    async def _played(self, crew: Crew, tasks: Sequence[Task], *, arm: str) -> list[Trajectory]:
+        """One run at each task under an arm: found, taken up again, or new."""
+        ledger, config = crew.memory.ledger, crew.settings.hash()
+        stored = await off(ledger.trajectories, env=self._env.name, arm=arm, limit=-1)
+        done = {
+            run.task: run
+            for run in reversed(stored)
+            if (run.model, run.config) == (crew.model.name, config)
+        }
+        going = await off(ledger.runs, status="running", limit=1000)
+        broken = interrupted(going, here=await off(worker, crew.settings))
+        begun = {
+            run.task: run.id
+            for run in broken
+            if (run.spec.get("arm"), run.spec.get("config")) == (arm, config)
+        }
+        gate_ = asyncio.Semaphore(max(1, crew.settings.model.parallel))
+
+        async def one(task: Task) -> Trajectory:
+            if task.id in done:
+                return done[task.id]
+            async with gate_:
+                if task.id in begun:
+                    return await resume(crew, self._env, begun[task.id])
+                return await play(crew, self._env, _spec(task, arm))
+
+        return list(await asyncio.gather(*(one(task) for task in tasks)))
+
+
+def _spec(task: Task, arm: str) -> Spec:
+    return Spec(
+        task=task,
+        seed=task.seed,
+        arm=arm,
+        learn=False,
+        recall=False,
+        guard=True,
+        chance=f"{arm}/{task.id}/{task.seed}",
+    )
+
+
+def _won(run: Trajectory) -> bool:
+    return bool(run.score and run.score.passed) and not run.error
