@@ -14,6 +14,7 @@ from agent.mechanisms import learning_with, seen_through
 from agent.models.resolve import resolve
 from agent.models.router import Fork, Router
 from agent.models.types import Model
+from agent.promotion import derive
 from agent.reflector import Plain, Written
 from agent.reflectors.registry import considered, reflecting
 from agent.runner import Crew
@@ -68,6 +69,7 @@ class Home:
             return await self.model()
         if role not in self._models:
             here = self.settings.home
+            await off(derive, self.ledger, home=here)
             self._models[role] = await resolve(chosen, home=here, follow=self._follow)
         return self._models[role]
 
