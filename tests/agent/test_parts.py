@@ -63,6 +63,13 @@ def test_places_are_worth_another_visit_when_something_was_done_for_the_first_ti
     assert worthwhile(choices, [*walks, taken]) == ("go to desk 1", "look")
 
 
+def test_a_place_is_visited_again_only_when_all_were_and_opening_is_no_reason_to() -> None:
+    walk = [step(0, "go to desk 1", "It is closed."), step(1, "open desk 1", "It is empty.")]
+    choices = ("go to desk 1", "go to shelf 1", "look")
+    assert worthwhile(choices, walk) == ("go to shelf 1", "look")
+    assert worthwhile(choices, [*walk, step(2, "go to shelf 1", "A mug.")]) == choices
+
+
 def test_a_workflow_keeps_what_mattered() -> None:
     steps = [
         step(0, "go to desk 1", "You see nothing."),
