@@ -18,6 +18,7 @@ from agent.state import (
     steps_of,
     verdicts_of,
 )
+from agent.transcript import student_in
 from memory.measuring import Setting
 from memory.recall import Query
 from memory.types import Recalled, StepRecord
@@ -91,11 +92,12 @@ async def _lessons(state: State, kit: Kit) -> State:
 
 
 def _occasion(step: int, kit: Kit) -> Occasion:
+    name = kit.model.name
     return Occasion(
         run=kit.run,
         step=step,
         split=kit.task.split,
-        setting=Setting(model=kit.model.name, policy=kit.settings.hash()),
+        setting=Setting(model=name, adapter=student_in(name), policy=kit.settings.hash()),
         tosses=kit.tosses,
         forced=dict(kit.forced),
         pair=kit.pair,

@@ -34,9 +34,17 @@ def prompt(name: str) -> str:
     return resources.files("agent.prompts").joinpath(f"{name}.md").read_text("utf-8").strip()
 
 
+def student_in(name: str) -> str:
+    """Id of the student that the name of a model tells of; empty for models that are none."""
+    return name.partition(STUDENT)[2].partition(")")[0].strip()
+
+
 def text_messages(state: State, kit: Kit, *, choices: Sequence[str]) -> list[Message]:
     """The transcript of an environment that takes commands as text."""
-    system, turns = _system(state, kit.settings, model=kit.model.name, brief=kit.brief), _turns(state)
+    system, turns = (
+        _system(state, kit.settings, model=kit.model.name, brief=kit.brief),
+        _turns(state),
+    )
     tail = [seen_of(state).observation] if turns else [state.get("first", "")]
     if choices and _listed(kit):
         tail.append("Possible actions:\n" + "\n".join(f"- {choice}" for choice in choices))
