@@ -46,7 +46,7 @@ def take_over(failed: Trajectory, env: Env, task: Task, toolbox: Toolbox) -> Tra
     if task.split != "train" or failed.score is None or failed.score.passed:
         return None
     began = iso(time.time())
-    episode = env.open(task, failed.seed)
+    episode = env.open(task, seed=failed.seed)
     try:
         seen, steps = episode.first, list[StepRecord]()
         kept = failed.steps[: lost_at(failed.steps)]
@@ -101,7 +101,7 @@ def _played(
     call: Call,
 ) -> None:
     """Plays a skill from where the episode stands, step by step; `steps` grows."""
-    past = [(Action(), seen)]
+    past = [(Action(text=""), seen)]
     while not (seen.terminated or seen.truncated):
         then = toolbox.proceed(call, goal, (), past)
         if not isinstance(then, Action):

@@ -1,0 +1,34 @@
+"""Rows of what a model can already say."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.models.scripted import ScriptedModel
+from agent.rehearsing import rehearsed, whole
+from agent.transcript import prompt
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("The capital of Portugal is Lisbon.", True),
+        ("Lisbon.", False),
+        ("Boil an egg: Boil an egg: Boil an egg: Boil an egg.", False),
+        ("The capital of Portugal is", False),
+    ],
+)
+def test_answers_that_break_off_or_repeat_themselves_are_not_kept(answer: str, kept: bool) -> None:
+    assert whole(answer) is kept
+
+
+async def test_each_question_is_asked_once_and_the_row_says_whose_words_it_has() -> None:
+    questions = prompt("rehearsal").splitlines()
+    model = ScriptedModel(["I can say this in five words."] * len(questions), name="small")
+
+    rows = await rehearsed(model)
+
+    assert len(rows) == len(questions) == len(set(questions))
+    assert rows[0].messages[1]["weight"] == 1
+    assert rows[0].metadata.teacher == "model small"
+    assert {row.metadata.env for row in rows} == {"chat"}
