@@ -7,6 +7,7 @@ import pytest
 from agent.models.scripted import ScriptedModel
 from agent.rehearsing import rehearsed, whole
 from agent.transcript import prompt
+from distill.rows_near import near_duplicates
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,15 @@ async def test_each_question_is_asked_once_and_the_row_says_whose_words_it_has()
     assert rows[0].messages[1]["weight"] == 1
     assert rows[0].metadata.teacher == "model small"
     assert {row.metadata.env for row in rows} == {"chat"}
+
+
+def test_nothing_is_rehearsed_that_the_gate_asks() -> None:
+    asked = [
+        line.partition("|")[2].partition("=>")[0].strip()
+        for name in ("chat", "safety")
+        for line in prompt(f"ability_{name}").splitlines()
+    ]
+
+    found = near_duplicates([*asked, *prompt("rehearsal").splitlines()], least=0.8)
+
+    assert [place for place in found if place >= len(asked)] == []
