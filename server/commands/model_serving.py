@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +17,15 @@ from agent.crossing import off
 from agent.models.local import Address, LocalServer, check_file
 from agent.models.resolve import Chosen, describe
 from agent.models.students import base_of, called, lora_file, student, weights_of
+from agent.models.vllm_adapters import Swapping
+from agent.models.vllm_server import VllmServer
 from agent.settings import ModelSettings, ServerSettings, load
 from agent.transcript import prompt
+from distill.bases import prepared
 from distill.composing import unpacked
-from distill.gguf import Kind, merged_gguf, modelfile
-from envs.errors import Missing, ModelError, UnknownName
+from distill.gguf import Kind, merged_gguf, modelfile, names_in
+from distill.peft_folder import peft_folder
+from envs.errors import Missing, ModelError, UnknownName, UserError
 from server.auth import check_binding
 from server.commands.memory import Json
 from server.console import err, go, out, safe, say_json
@@ -141,12 +146,46 @@ async def with_llama_cpp(order: Order) -> None:
     )
     try:
         order.ready(await server.start())
-        await _until_told(server)
+        await _until_told(server, chosen.name)
     finally:
         await server.stop()
 
 
-async def _until_told(server: LocalServer) -> None:
+async def with_vllm(order: Order) -> None:
+    """Serves with vLLM on a GPU, the student loaded beside its base. Raises like `with_llama_cpp`.
+
+    The base is prepared from its GGUF file once, since vLLM reads transformers' folders.
+    """
+    chosen = order.chosen
+    if chosen.file is None:
+        raise Missing("no model is named", repair="name one with --model")
+    if order.address.host != "127.0.0.1" or order.address.key:
+        raise UserError(
+            "vLLM is started on loopback without a key",
+            repair="leave --host out, and put a proxy with keys before it",
+        )
+    say = lambda line: err.print(safe(line))  # noqa: E731 (one line, handed on)
+    base = await off(partial(prepared, chosen.file, cache=order.home / "cache" / "bases"))
+    name = names_in(chosen.file)[-1]
+    server = VllmServer(
+        str(base), port=order.address.port, name=name, context=order.settings.context, say=say
+    )
+    try:
+        url = await server.start()
+        if chosen.adapter is not None:
+            folder = order.home / "cache" / "peft" / chosen.adapter.weights[:16]
+            if not folder.exists():
+                await off(peft_folder, weights_of(chosen.adapter), chosen.adapter, folder)
+            answering = Swapping(ModelSettings(base_url=url, name=name))
+            await answering.swap(chosen.name, folder)
+            await answering.close()
+        order.ready(url)
+        await _until_told(server, chosen.name)
+    finally:
+        await server.stop()
+
+
+async def _until_told(server: LocalServer | VllmServer, name: str) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -157,13 +196,13 @@ async def _until_told(server: LocalServer) -> None:
         except TimeoutError:
             if not server.alive:
                 raise ModelError(
-                    f"the server of {server.name} ended: {server.tail() or 'it said nothing'}",
+                    f"the server of {name} ended: {server.tail() or 'it said nothing'}",
                     repair="start it again; if it recurs, lower model.context or model.parallel",
                 ) from None
 
 
 ENGINES: dict[str, Callable[[Order], Coroutine[None, None, None]]] = {
     "llama.cpp": with_llama_cpp,
-    # vLLM plugs in here: "vllm": an async function of an Order, over agent/models/vllm_server.py.
+    "vllm": with_vllm,
 }
 """What can run a model, by name."""
