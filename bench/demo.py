@@ -1,4 +1,4 @@
-"""The demonstration: learn in some houses, then play unseen ones: memory off, on, and skills."""
+"""The demonstration: learn in some houses, play unseen ones, then see what weights alone can do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from dataclasses import replace
 from agent.chance import RandomChoice
 from agent.crossing import off
 from agent.home import Home
+from agent.models.resolve import resolve
+from agent.models.students import student
+from agent.models.types import Model
 from agent.runner import Crew, Spec, run
+from agent.settings import Settings
 from agent.synthesis import Induction, Learned, learned, ways_of
+from distill.adapters import WEIGHTS, Adapter
+from envs.errors import StoreError, UserError
 from envs.types import Env, Frozen, Task
 from memory.intervals import wilson
 from memory.types import Trajectory
@@ -24,6 +30,12 @@ LUCK = 60
 """Train houses in which a random player tries its luck; what it won goes into skills."""
 TRIALS = 12
 """Train houses that each skill has to solve."""
+LARGE = "household:real"
+"""Houses of a real room's size, with doors and all six types of task, one after the other."""
+MOST = 30
+"""Actions before a game in such a house is cut off, so that a model that gets lost is soon done."""
+STUDENT = "shipped:alfworld"
+"""The student that comes with the installation."""
 
 
 class Arm(Frozen):
@@ -45,6 +57,32 @@ class Arm(Frozen):
         return wilson(self.won, len(self.runs))
 
 
+class Taught(Frozen):
+    """How a student came to be, by the record of its training."""
+
+    name: str
+    """What to set `model.adapter` to."""
+    rows: int
+    """Rows that it was trained on."""
+    envs: tuple[str, ...]
+    """Environments that they come from."""
+    seconds: float
+    """How long that took."""
+    size: int
+    """Bytes that lie beside the model."""
+
+
+class Alone(Frozen):
+    """What weights alone can do: no memory, no skills, the same houses for both."""
+
+    arms: tuple[Arm, ...] = ()
+    """The model that answers in this home, then a student of the embedded one; none: `absent`."""
+    taught: Taught | None = None
+    """How the student came to be; None where its folder doesn't tell."""
+    absent: str = ""
+    """Why no student could be played."""
+
+
 class Demo(Frozen):
     """What the demonstration brought."""
 
@@ -56,6 +94,8 @@ class Demo(Frozen):
     """The same unseen tasks, arm by arm."""
     skills: Learned | None = None
     """What became of the runs that were won on train tasks; None where too few were."""
+    alone: Alone | None = None
+    """The student's act; None where it was left out."""
     seconds: float
     """Wall-clock seconds, installation excluded."""
 
@@ -64,8 +104,11 @@ Progress = Callable[[str, int, int, Trajectory], None]
 """Told after each run: phase, number, total, the run."""
 
 
-async def demo(home: Home, *, train: int, val: int, progress: Progress) -> Demo:
-    """Plays `train` tasks to learn from, then `val` tasks of other houses in three arms."""
+async def demo(home: Home, *, train: int, val: int, alone: int, progress: Progress) -> Demo:
+    """Plays `train` tasks to learn from, then `val` tasks of other houses, arm by arm.
+
+    The student's act has `alone` larger houses; 0: it is left out.
+    """
     began = time.monotonic()
     env = await home.env(LEVEL)
     crew = await home.crew()
@@ -86,13 +129,81 @@ async def demo(home: Home, *, train: int, val: int, progress: Progress) -> Demo:
         spec = base.model_copy(update={"arm": name, "recall": recall, "skills": skills})
         played = await _play(name, who, env, unseen, spec, progress)
         arms.append(Arm(name=name, runs=tuple(played)))
+    act = await _alone(home, alone, progress) if alone else None
     return Demo(
         model=crew.model.name,
         learned=tuple(runs),
         arms=tuple(arms),
         skills=written,
+        alone=act,
         seconds=time.monotonic() - began,
     )
+
+
+async def _alone(home: Home, count: int, progress: Progress) -> Alone:
+    """The student's act; where it can't be served the other acts keep their results."""
+    try:
+        adapter = await off(student, STUDENT, home=home.settings.home)
+        settings = served(home.settings)
+        model = await resolve(settings.model, home=home.settings.home)
+    except (UserError, StoreError) as error:
+        return Alone(absent=str(error))
+    try:
+        arms = await alone_in(home, model, settings=settings, count=count, progress=progress)
+    finally:
+        await model.close()
+    return Alone(arms=arms, taught=await off(taught, adapter))
+
+
+def served(settings: Settings) -> Settings:
+    """The settings of a home, with the student in the place of its model."""
+    chosen = {"base_url": "", "name": "", "file": "", "adapter": STUDENT}
+    return settings.model_copy(update={"model": settings.model.model_copy(update=chosen)})
+
+
+def taught(adapter: Adapter) -> Taught | None:
+    """What a student's folder tells of its training. Reads the size of its weights."""
+    if adapter.manifest is None or adapter.path is None:
+        return None
+    return Taught(
+        name=STUDENT,
+        rows=adapter.manifest.rows,
+        envs=adapter.manifest.envs,
+        seconds=adapter.manifest.seconds,
+        size=(adapter.path / WEIGHTS).stat().st_size,
+    )
+
+
+async def alone_in(
+    home: Home,
+    model: Model,
+    *,
+    settings: Settings,
+    count: int,
+    progress: Progress,
+    level: str = LARGE,
+) -> tuple[Arm, Arm]:
+    """The home's model, then a student, `model`, in the first `count` val houses of a level.
+
+    Without memory and skills, with at most `MOST` actions a house. `settings` are the student's.
+    """
+    env = await home.env(level)
+    tasks = env.tasks("val")[:count]
+    crew = replace(await home.crew(), skills=None, fork=None)
+    spec = Spec(task=tasks[0], recall=False, learn=False, skills=False)
+
+    async def played(name: str, who: Crew) -> Arm:
+        chosen = spec.model_copy(update={"arm": name})
+        return Arm(name=name, runs=tuple(await _play(name, who, env, tasks, chosen, progress)))
+
+    bare = await played("bare", _brief(crew, home.settings, crew.model))
+    return bare, await played("student", _brief(crew, settings, model))
+
+
+def _brief(crew: Crew, settings: Settings, model: Model) -> Crew:
+    """The crew with that model, and few actions."""
+    budget = settings.budget.model_copy(update={"steps": MOST})
+    return replace(crew, model=model, settings=settings.model_copy(update={"budget": budget}))
 
 
 async def _skills(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,7 +20,7 @@ from server.console import err, go, out, safe, say_json, table
 from server.serving import detach, stop
 
 if TYPE_CHECKING:
-    from bench.demo import Demo
+    from bench.demo import Alone, Arm, Demo
 
 PLACE = Path(".journeyman-demo")
 MARK = "made-by-journeyman-demo"
@@ -35,12 +36,16 @@ def add_to(app: typer.Typer) -> None:
 def demo(
     train: Annotated[int, typer.Option(min=1, help="Houses to learn in")] = 10,
     val: Annotated[int, typer.Option(min=1, help="Other houses to be measured in")] = 12,
+    alone: Annotated[int, typer.Option(min=0, help="Larger houses for the student; 0: none")] = 6,
     no_server: Annotated[bool, typer.Option("--no-server", help="Leave no server")] = False,
     as_json: Json = False,
 ) -> None:
-    """Plays generated houses with memory off, on, and with skills, and leaves a server."""
+    """Plays generated houses with memory off, on, with skills and with a trained student.
+
+    It leaves a server.
+    """
     settings = load(home=str(_fresh().resolve()))
-    result = go(_demo(settings, train=train, val=val))
+    result = go(_demo(settings, train=train, val=val, alone=alone))
     url, _pid = ("", 0) if no_server else detach(settings)
     if as_json:
         say_json({"demo": result, "url": url})
@@ -60,7 +65,7 @@ def _fresh() -> Path:
     return PLACE
 
 
-async def _demo(settings: Settings, *, train: int, val: int) -> Demo:
+async def _demo(settings: Settings, *, train: int, val: int, alone: int) -> Demo:
     from bench.demo import demo as play
 
     def progress(phase: str, number: int, total: int, trajectory: Trajectory) -> None:
@@ -68,32 +73,13 @@ async def _demo(settings: Settings, *, train: int, val: int) -> Demo:
 
     async with home(settings) as place:
         err.print(f"starting the model: {(await place.model()).name}")
-        return await play(place, train=train, val=val, progress=progress)
+        return await play(place, train=train, val=val, alone=alone, progress=progress)
 
 
 def _tell(result: Demo, settings: Settings, url: str) -> None:
     from bench.demo import uses
 
-    rows = []
-    for arm in result.arms:
-        low, high = arm.interval
-        steps = sum(len(run.steps) for run in arm.runs)
-        tokens = sum(run.usage.prompt_tokens + run.usage.completion_tokens for run in arm.runs)
-        seconds = sum(run.usage.seconds for run in arm.runs) / max(steps, 1)
-        count = len(arm.runs)
-        rows.append(
-            (
-                arm.name,
-                f"{arm.won}/{count}",
-                f"{arm.won / count:.0%}",
-                f"{low:.0%} to {high:.0%}",
-                f"{steps / count:.1f}",
-                f"{tokens / count:,.0f}",
-                f"{seconds:.2f}",
-            )
-        )
-    columns = ("arm", "solved", "rate", "95% interval", "steps", "tokens", "s/step")
-    table(f"unseen houses · {result.model}", columns, rows)
+    _arms(f"unseen houses · {result.model}", result.arms)
     _, off, on, _ = result.arms
     pairs = Counter(
         (bool(a.score and a.score.passed), bool(b.score and b.score.passed))
@@ -115,7 +101,60 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
     if len(found) > SHOWN:
         out.print(f"  and {len(found) - SHOWN} more: journeyman memory show ID")
     _tell_skills(result)
+    if result.alone is not None:
+        tell_student(result.alone)
     _honest(result, settings, url)
+
+
+def _arms(title: str, arms: Sequence[Arm]) -> None:
+    """A row for each arm: what it won, and what that cost."""
+    rows = []
+    for arm in arms:
+        low, high = arm.interval
+        steps = sum(len(run.steps) for run in arm.runs)
+        tokens = sum(run.usage.prompt_tokens + run.usage.completion_tokens for run in arm.runs)
+        seconds = sum(run.usage.seconds for run in arm.runs) / max(steps, 1)
+        count = len(arm.runs)
+        rows.append(
+            (
+                arm.name,
+                f"{arm.won}/{count}",
+                f"{arm.won / count:.0%}",
+                f"{low:.0%} to {high:.0%}",
+                f"{steps / count:.1f}",
+                f"{tokens / count:,.0f}",
+                f"{seconds:.2f}",
+            )
+        )
+    columns = ("arm", "solved", "rate", "95% interval", "steps", "tokens", "s/step")
+    table(title, columns, rows)
+
+
+def tell_student(alone: Alone) -> None:
+    """The student's act, for people: both arms, what the student is, and how to let it answer."""
+    from bench.demo import MOST, STUDENT
+
+    if not alone.arms:
+        out.print(f"\nNo student was played: {safe(alone.absent)}")
+        return
+    bare, student = alone.arms
+    title = f"larger houses, by weights alone, {MOST} actions at the most"
+    out.print()
+    _arms(f"{title} · {bare.runs[0].model}; {student.runs[0].model}", alone.arms)
+    seconds = [sum(run.usage.seconds for run in arm.runs) for arm in alone.arms]
+    out.print(
+        f"The student solved {student.won} of {len(student.runs)} in {seconds[1]:.0f} s of model "
+        f"time, the bare model {bare.won} in {seconds[0]:.0f} s; neither had memory or skills."
+    )
+    if alone.taught is not None:
+        one = alone.taught
+        strange = not any(env.startswith("household") for env in one.envs)
+        out.print(
+            f"It is the embedded model with {one.size / 1e6:.0f} MB beside it, trained in "
+            f"{one.seconds / 60:.0f} minutes on {one.rows} rows ({safe(', '.join(one.envs))})"
+            f"{'; generated houses are new to it' if strange else ''}."
+        )
+    out.print(f"  [dim]let it answer: export JOURNEYMAN_MODEL__ADAPTER={STUDENT}[/dim]")
 
 
 def _tell_skills(result: Demo) -> None:
