@@ -10,6 +10,7 @@ import typer
 
 from envs.errors import JourneymanError
 from server.commands import (
+    absorbing,
     bench,
     chat,
     consolidate,
@@ -52,6 +53,7 @@ learn.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
 replaying.add_to(memory.app)
+absorbing.add_to(memory.app)
 keeping.add_to(memory.app)
 skills.add_to(app)
 skill_learning.add_to(skills.app)
