@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import time
 from collections.abc import Callable, Coroutine
@@ -164,6 +165,8 @@ async def with_vllm(order: Order) -> None:
             "vLLM is started on loopback without a key",
             repair="leave --host out, and put a proxy with keys before it",
         )
+    if shutil.which("vllm") is None:
+        raise Missing("vLLM is not installed", repair="pip install 'journeyman[vllm]' (Linux)")
     say = lambda line: err.print(safe(line))  # noqa: E731 (one line, handed on)
     base = await off(partial(prepared, chosen.file, cache=order.home / "cache" / "bases"))
     name = names_in(chosen.file)[-1]
