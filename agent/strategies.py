@@ -6,10 +6,20 @@ from typing import Literal
 
 from agent.proposers.registry import PROPOSERS
 from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
+from agent.strategies_students import told as told_of_students
 from envs.types import Frozen
 
 Part = Literal[
-    "solver", "verifier", "reflector", "memory", "proposer", "skills", "selection", "arm", "eval"
+    "solver",
+    "verifier",
+    "reflector",
+    "memory",
+    "proposer",
+    "skills",
+    "distill",
+    "selection",
+    "arm",
+    "eval",
 ]
 
 
@@ -39,6 +49,7 @@ def choices(settings: Settings) -> tuple[Choice, ...]:
         *_mechanisms(settings),
         *_proposers(),
         *_writers(),
+        *_teachers(),
         *_thinking_over(settings.learning),
     )
 
@@ -276,6 +287,14 @@ def _writers() -> tuple[Choice, ...]:
     return tuple(
         Choice(part="skills", name=name, does=does, paper=paper, setting=setting, chosen=None)
         for name, does, paper, setting in told
+    )
+
+
+def _teachers() -> tuple[Choice, ...]:
+    """How rows and students come to be, and those who judge them."""
+    return tuple(
+        Choice(part="distill", name=name, does=does, paper=paper, setting=setting, chosen=None)
+        for name, does, paper, setting in told_of_students()
     )
 
 
