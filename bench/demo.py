@@ -34,6 +34,8 @@ LARGE = "household:real"
 """Houses of a real room's size, with doors and all six types of task, one after the other."""
 MOST = 30
 """Actions before a game in such a house is cut off, so that a model that gets lost is soon done."""
+BARE = 2
+"""Of these houses, how many the bare model plays: it gets lost, and takes long."""
 STUDENT = "shipped:alfworld"
 """The student that comes with the installation."""
 
@@ -73,7 +75,7 @@ class Taught(Frozen):
 
 
 class Alone(Frozen):
-    """What weights alone can do: no memory, no skills, the same houses for both."""
+    """What weights alone can do, without memory and skills."""
 
     arms: tuple[Arm, ...] = ()
     """The model that answers in this home, then a student of the embedded one; none: `absent`."""
@@ -183,21 +185,22 @@ async def alone_in(
     progress: Progress,
     level: str = LARGE,
 ) -> tuple[Arm, Arm]:
-    """The home's model, then a student, `model`, in the first `count` val houses of a level.
+    """The home's model, then a student, `model`, in the first val houses of a level.
 
-    Without memory and skills, with at most `MOST` actions a house. `settings` are the student's.
+    Without memory and skills, with at most `MOST` actions a house; the home's model plays `BARE` of
+    the student's `count` houses. `settings` are the student's.
     """
     env = await home.env(level)
     tasks = env.tasks("val")[:count]
     crew = replace(await home.crew(), skills=None, fork=None)
     spec = Spec(task=tasks[0], recall=False, learn=False, skills=False)
 
-    async def played(name: str, who: Crew) -> Arm:
+    async def played(name: str, who: Crew, some: Sequence[Task]) -> Arm:
         chosen = spec.model_copy(update={"arm": name})
-        return Arm(name=name, runs=tuple(await _play(name, who, env, tasks, chosen, progress)))
+        return Arm(name=name, runs=tuple(await _play(name, who, env, some, chosen, progress)))
 
-    bare = await played("bare", _brief(crew, home.settings, crew.model))
-    return bare, await played("student", _brief(crew, settings, model))
+    bare = await played("bare", _brief(crew, home.settings, crew.model), tasks[:BARE])
+    return bare, await played("student", _brief(crew, settings, model), tasks)
 
 
 def _brief(crew: Crew, settings: Settings, model: Model) -> Crew:

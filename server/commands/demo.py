@@ -144,7 +144,8 @@ def tell_student(alone: Alone) -> None:
     seconds = [sum(run.usage.seconds for run in arm.runs) for arm in alone.arms]
     out.print(
         f"The student solved {student.won} of {len(student.runs)} in {seconds[1]:.0f} s of model "
-        f"time, the bare model {bare.won} in {seconds[0]:.0f} s; neither had memory or skills."
+        f"time, the bare model {bare.won} of the first {len(bare.runs)} in {seconds[0]:.0f} s; "
+        "neither had memory or skills."
     )
     if alone.taught is not None:
         one = alone.taught
