@@ -18,10 +18,10 @@ import psutil
 import pytest
 
 from agent.models.contract import Line, replay
-from agent.models.vllm_server import VllmServer
-from agent.models.vllm_adapters import Swapping
 from agent.models.types import Model, Reply
 from agent.models.vllm import CONTRACT, serve_line
+from agent.models.vllm_adapters import Swapping
+from agent.models.vllm_server import VllmServer
 from agent.settings import ModelSettings
 from distill.peft_folder import blank_folder
 from envs.errors import Missing, ModelError, Refused
