@@ -62,7 +62,7 @@ def take_over(failed: Trajectory, env: Env, task: Task, toolbox: Toolbox) -> Tra
         score = episode.score()
     finally:
         episode.close()
-    if not score.passed or len(steps) <= len(kept):
+    if score is None or not score.passed or len(steps) <= len(kept):
         return None
     return failed.model_copy(
         update={

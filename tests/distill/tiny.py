@@ -45,7 +45,7 @@ def base(folder: Path) -> Path:
             tie_word_embeddings=True,
         )
     )
-    model.to(torch.bfloat16).save_pretrained(str(folder))
+    model.bfloat16().save_pretrained(str(folder))
     tokenizer.save_pretrained(str(folder))
     return folder
 
