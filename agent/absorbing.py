@@ -115,7 +115,12 @@ async def absorb(
     if not crew.settings.memory.recall:
         raise UserError("memory is not consulted", repair="set memory.recall to true")
     solver = crew.settings.solver.model_copy(update={"retries": 0})
-    crew = replace(crew, settings=crew.settings.model_copy(update={"solver": solver}))
+    bounds = crew.settings.memory
+    budget = recall_budget(bounds.budget_tokens, crew.model.name)
+    shown = bounds.model_copy(update={"budget_tokens": budget})  # a student is shown none else
+    crew = replace(
+        crew, settings=crew.settings.model_copy(update={"solver": solver, "memory": shown})
+    )
     trial = await off(_Trial, crew, env, name)
     played = 0
     for task in () if trial.settled() else trial.tasks():

@@ -63,14 +63,16 @@ async def _skills(state: State, kit: Kit) -> State:
 
 async def _lessons(state: State, kit: Kit) -> State:
     bounds = kit.settings.memory
-    if kit.memory is None or not bounds.recall or bounds.most == 0:
+    acting = kit.task.env != "chat"
+    budget = recall_budget(bounds.budget_tokens, kit.model.name, acting=acting)
+    if kit.memory is None or not bounds.recall or bounds.most == 0 or budget == 0:
         return {"recalled": []}
     step = len(state.get("steps", ()))
     query = _query(state, kit)
     found = await off(
         kit.memory.recall,
         query,
-        budget_tokens=recall_budget(bounds.budget_tokens, kit.model.name),
+        budget_tokens=budget,
         floor=bounds.floor,
         most=bounds.most,
         guard=kit.guard,

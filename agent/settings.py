@@ -83,7 +83,8 @@ class MemorySettings(Frozen):
     """Write lessons after runs on train tasks and chats."""
     budget_tokens: int | None = Field(default=None, ge=0)
     """Most tokens of recalled text before an action; None: 96 for the embedded model, more for
-    larger ones, by the size in their name (`agent/recalling.py`)."""
+    larger ones, by the size in their name, none for students, which were taught to do without
+    (`agent/recalling.py`)."""
     floor: float = Field(default=0.35, ge=-1, le=1)
     """Least similarity of a recalled lesson; below it nothing is returned."""
     most: int = Field(default=3, ge=0)

@@ -45,3 +45,10 @@ def test_settings_say_how_memory_ranks() -> None:
     assert ranking_of(off) == DENSE
     asked = ranking_of(MemorySettings(trust=("self", "web"), episodes=1))
     assert (asked.trust, asked.episodes) == (("self", "web"), 1)
+
+
+def test_a_student_acts_without_lessons_and_still_talks_with_them() -> None:
+    name = "SmolLM2-135M-Instruct (student alfworld)"
+    assert recall_budget(None, name, acting=True) == 0
+    assert recall_budget(None, name) == 96
+    assert recall_budget(96, name, acting=True) == 96
