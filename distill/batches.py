@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from distill.plan import Plan
 from distill.rows import Row
 from distill.tokens import Encoded
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """Label of a token that nothing is learnt from."""
+NEAR = 16
+"""Batches whose rows are sorted by length together."""
 EXTRA = ("weights", "old", "outcome", "rate")
 """Columns that a model doesn't read, and losses do."""
 
@@ -45,6 +49,30 @@ class Collator:
             "outcome": torch.tensor([float(row["outcome"]) for row in rows]),
             "rate": torch.tensor([float(row["rate"]) for row in rows]),
         }
+
+
+def ordered(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
+    """All epochs one after the other, rows of about one length side by side, by the seed alone.
+
+    So a training that goes on after a kill sees the rest of what it would have seen. The batch with
+    the longest row is the first: what doesn't fit into memory fails at once.
+    """
+    rng, found = random.Random(plan.seed), list[list[dict[str, Any]]]()
+    left = round(plan.epochs * len(rows))
+    while left > 0:
+        epoch = rng.sample(rows, len(rows))[:left]
+        left -= len(epoch)
+        near = plan.batch * NEAR
+        parts = [epoch[at : at + near] for at in range(0, len(epoch), near)]
+        alike = [row for part in parts for row in sorted(part, key=lambda one: -one["length"])]
+        batches = [alike[at : at + plan.batch] for at in range(0, len(alike), plan.batch)]
+        rest = batches.pop() if len(batches[-1]) < plan.batch else None
+        rng.shuffle(batches)
+        found += [*batches, *([rest] if rest else [])]
+    first = max(range(len(found)), key=lambda at: max(row["length"] for row in found[at]))
+    if len(found[first]) == plan.batch:
+        found.insert(0, found.pop(first))
+    return [row for batch in found for row in batch]
 
 
 def columns_of(row: Row, one: Encoded) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distill.bases import sha256_of
-from distill.batches import EXTRA, Collator, columns_of, count_of, log_probs, with_old
+from distill.batches import EXTRA, Collator, columns_of, count_of, log_probs, ordered, with_old
 from distill.composing import packed
 from distill.lora import delta_of, with_lora
 from distill.losses import nft_loss, weighted_loss
@@ -132,7 +132,7 @@ class LoraTrainer:
         from datasets import Dataset
         from trl.trainer.sft_trainer import SFTTrainer
 
-        plan = self.plan
+        plan, seen = self.plan, ordered(columns, self.plan)
         nft = plan.loss == "nft"
 
         class Weighted(SFTTrainer):
@@ -157,13 +157,13 @@ class LoraTrainer:
 
         trainer = Weighted(
             model=model,
-            args=_config(plan, out, rows=len(columns)),
-            train_dataset=Dataset.from_list(columns),
+            args=_config(plan, out, rows=len(seen)),
+            train_dataset=Dataset.from_list(seen),
             data_collator=Collator(template.padding),
             processing_class=template.tokenizer,
         )
         trainer.remove_callback(_printer())
-        tokens = sum(len(one["input_ids"]) for one in columns)
+        tokens = sum(one["length"] for one in seen)
         trainer.add_callback(_progress(self.told, out, tokens=tokens))
         return trainer
 
@@ -175,12 +175,12 @@ def _config(plan: Plan, out: Path, *, rows: int) -> Any:
 
     together = min(plan.together, plan.batch)
     on_gpu = torch.cuda.is_available()
-    steps = max(1, round(plan.epochs * rows / plan.batch))
+    steps = max(1, -(-rows // plan.batch))
     return SFTConfig(
         output_dir=str(out),
         per_device_train_batch_size=together,
         gradient_accumulation_steps=max(1, plan.batch // together),
-        num_train_epochs=plan.epochs,
+        num_train_epochs=1,
         learning_rate=plan.rate,
         lr_scheduler_type={"constant": "constant_with_warmup"}.get(plan.schedule, plan.schedule),
         warmup_steps=round(plan.warmup * steps),
@@ -188,8 +188,7 @@ def _config(plan: Plan, out: Path, *, rows: int) -> Any:
         bf16=True,
         use_cpu=not on_gpu,
         gradient_checkpointing=plan.checkpointing,
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
+        train_sampling_strategy="sequential",
         remove_unused_columns=False,
         dataset_kwargs={"skip_prepare_dataset": True},
         dataloader_pin_memory=on_gpu,
@@ -219,12 +218,12 @@ def _progress(told: Callable[[str], None], out: Path, *, tokens: int) -> Any:
         def on_log(self, *told_of: Any, logs: Any = None, **_: Any) -> None:
             if not logs or "loss" not in logs:
                 return
-            args, state, *_rest = told_of
+            state = told_of[1]
             if start[0] < 0:
                 start[0] = state.global_step - 1
             here = time.perf_counter() - began
             done, left = state.global_step - start[0], state.max_steps - state.global_step
-            speed = tokens * args.num_train_epochs / state.max_steps * done / here
+            speed = tokens / state.max_steps * done / here
             told(
                 f"step {state.global_step} of {state.max_steps}: loss {float(logs['loss']):.3f}, "
                 f"{speed:.0f} tokens/s, {left * here / done / 60:.0f} min left"

@@ -51,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     given = getattr(config, "workerinput", None)
     if given:
         os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // given["workercount"])))
+        # Workers are told the width of the terminal, and a console keeps what it is made with.
+        os.environ.pop("COLUMNS", None)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

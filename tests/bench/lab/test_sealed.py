@@ -171,7 +171,7 @@ async def test_verifiers_and_reflectors_are_watched_too(role: str, tmp_path: Pat
     async with crew_in(tmp_path, strategy=RandomChoice(), **{role: nosy}) as crew:
         for task in Toy().tasks("val")[:8]:
             await run(watched(crew, who), sealed(Toy()), Spec(task=task))
-    with pytest.raises(Leak, match=r"arm 'nosy' opens the game file '.*game\.tw-pddl'"):
+    with pytest.raises(Leak, match=r"arm 'nosy' opens the game file '.*game\.t"):
         who.check()
 
 
