@@ -1,0 +1,292 @@
+"""From a browser's accessibility snapshot to what a player reads and may do.
+
+The snapshot is Playwright's (`mode="ai"`), an element a line, `- role "name" [state] [ref=e7]`.
+Trimmed here: wrappers without meaning, references, addresses and cursors go, a row of a table is
+one line, and a field without a name takes the words before it. What is left changes only when the
+page does.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from envs.errors import clip
+from envs.pages import NAME_MOST, PageAction, Spot, quote, unique
+
+ACTIONS_MOST = 60
+"""Actions that are listed at most."""
+RAW_MOST = 400_000
+"""Characters of a snapshot that are read at all."""
+TEXT_MOST = 12_000
+"""Characters of a snapshot that are shown."""
+LINE_MOST = 400
+"""Characters of one line of text."""
+NODES_MOST = 4_000
+"""Elements that are read."""
+
+TEXTS = frozenset({"textbox", "searchbox", "spinbutton"})
+CHECKS = frozenset({"checkbox", "switch", "menuitemcheckbox"})
+FIELDS = TEXTS | CHECKS | {"combobox", "radio", "slider", "listbox"}
+CLICKS = frozenset({"button", "link", "radio", "tab", "menuitem", "menuitemradio", "treeitem"})
+_MUTE = """
+generic none presentation rowgroup group paragraph strong emphasis list listitem img text document
+iframe subscript superscript
+"""
+MUTE = frozenset(_MUTE.split())
+"""Roles that are not worth a line where they carry no name."""
+SHOWN = ("checked", "disabled", "expanded", "level", "pressed", "selected", "invalid")
+_LINE = re.compile(r"( *)- (.*)", re.DOTALL)
+_KEY = re.compile(
+    r'([a-z]+)(?: ("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/))?((?: \[[^\]]*\])*)(?::(?: (.*))?)?',
+    re.DOTALL,
+)
+
+
+@dataclass
+class Node:
+    """An element of a page, as the snapshot has it; `nth` counts those alike, from 1."""
+
+    role: str
+    name: str = ""
+    text: str = ""
+    states: tuple[str, ...] = ()
+    ref: str = ""
+    pointer: bool = False
+    focused: bool = False
+    nth: int = 1
+    children: list[Node] = field(default_factory=list)
+
+    @property
+    def word(self) -> str:
+        """The role that actions and text use."""
+        return "item" if self.role in MUTE | {"cell", "gridcell", "row"} else self.role
+
+    @property
+    def spot(self) -> Spot:
+        return Spot(role=self.word, name=self.name, nth=self.nth)
+
+    def below(self) -> Iterator[Node]:
+        """All under it, in reading order."""
+        for child in self.children:
+            yield child
+            yield from child.below()
+
+
+def read(raw: str) -> list[Node]:
+    """The elements at the top of a snapshot; named and counted. Lines that say nothing are left."""
+    top: list[Node] = []
+    stack: list[tuple[int, Node]] = []
+    for number, line in enumerate(raw[:RAW_MOST].split("\n")):
+        if number >= NODES_MOST:
+            break
+        found = _LINE.fullmatch(line)
+        node = _node(found[2]) if found else None
+        if not found or node is None:
+            continue
+        indent = len(found[1])
+        while stack and stack[-1][0] >= indent:
+            stack.pop()
+        (stack[-1][1].children if stack else top).append(node)
+        stack.append((indent, node))
+    everything = list(walk(top))
+    _name(everything)
+    _count(everything)
+    return top
+
+
+def walk(top: Iterable[Node]) -> Iterator[Node]:
+    """All elements in reading order."""
+    for node in top:
+        yield node
+        yield from node.below()
+
+
+def _node(content: str) -> Node | None:
+    if content.startswith("/"):
+        return None
+    if content.startswith(("'", '"')):
+        content = _unquoted_key(content)
+    if content.startswith("text: "):
+        return Node(role="text", text=_value(content[6:]))
+    found = _KEY.fullmatch(content)
+    if not found:
+        return None
+    marks = re.findall(r"\[([^\]]*)\]", found[3])
+    ref = next((mark[4:] for mark in marks if mark.startswith("ref=")), "")
+    states = tuple(m for m in marks if m.split("=")[0] in SHOWN)
+    return Node(
+        role=found[1],
+        name=_value(found[2] or ""),
+        text=_value(found[4] or ""),
+        states=states,
+        ref=ref,
+        pointer="cursor=pointer" in marks,
+        focused="active" in marks,
+    )
+
+
+def _unquoted_key(content: str) -> str:
+    """YAML's quotes round a key that holds signs of its own."""
+    mark = content[0]
+    end = content.rfind(mark)
+    key, rest = content[1:end], content[end + 1 :]
+    return (key.replace("''", "'") if mark == "'" else _value(mark + key + mark)) + rest
+
+
+def _value(text: str) -> str:
+    if text.startswith('"') and text.endswith('"') and len(text) > 1:
+        try:
+            text = json.loads(re.sub(r"\\x([0-9a-f]{2})", r"\\u00\1", text), strict=False)
+        except ValueError:
+            text = text[1:-1]
+    elif text.startswith("'") and text.endswith("'") and len(text) > 1:
+        text = text[1:-1].replace("''", "'")
+    return " ".join(text.split())
+
+
+def _name(nodes: Sequence[Node]) -> None:
+    """Names for elements without one: their words, or for fields the words next to them."""
+    before = ""
+    for number, node in enumerate(nodes):
+        if node.role in FIELDS:
+            if not node.name and node.role in CHECKS | {"radio"}:
+                after = nodes[number + 1] if number + 1 < len(nodes) else None
+                node.name = _told(after) if after else ""
+            node.name = node.name or before.rstrip(" :*")
+            before = ""
+        elif not node.name and node.role != "text":
+            words = [node.text, *(n.text or n.name for n in node.below())]
+            if node.pointer or node.role in CLICKS or (node.text and not node.children):
+                node.name = " ".join(unique(words))
+        told = _told(node)
+        before = told if told and len(told) <= 40 else before if not told else ""
+        node.name = clip(node.name, most=NAME_MOST)
+
+
+def _told(node: Node) -> str:
+    """The words of an element that is nothing but words."""
+    return node.text if node.role in MUTE and not node.children else ""
+
+
+def _count(nodes: Iterable[Node]) -> None:
+    alike = Counter[tuple[str, str]]()
+    for node in nodes:
+        if node.ref:
+            alike[node.word, node.name] += 1
+            node.nth = alike[node.word, node.name]
+
+
+def find(top: Iterable[Node], spot: Spot) -> Node | None:
+    """The element at `spot`; None where there is none."""
+    for node in walk(top):
+        same = node.ref and (node.word, node.name, node.nth) == (spot.role, spot.name, spot.nth)
+        if same:
+            return node
+    return None
+
+
+def render(top: Sequence[Node]) -> str:
+    """What a player reads, in `TEXT_MOST` characters at most."""
+    text = "\n".join(_lines(top, depth=0))
+    if len(text) <= TEXT_MOST:
+        return text
+    return f"{text[:TEXT_MOST].rsplit(chr(10), 1)[0]}\n(the page goes on; the rest is left out)"
+
+
+def _lines(nodes: Iterable[Node], *, depth: int) -> Iterator[str]:
+    for node in nodes:
+        line = _line(node)
+        whole = bool(line) and node.role == "row"
+        if line:
+            yield "  " * depth + line
+        if not whole:
+            yield from _lines(_shown(node), depth=depth + bool(line))
+
+
+def _shown(node: Node) -> list[Node]:
+    """Its children, without those that only say its name again."""
+    inner = list(node.below())
+    words = " ".join(unique(n.text or n.name for n in inner))
+    if node.name and not any(n.pointer or n.role in FIELDS | CLICKS for n in inner):
+        said = words == node.name or clip(words, most=NAME_MOST) == node.name
+        return [] if said else node.children
+    return node.children
+
+
+def _line(node: Node) -> str:
+    states = [state.replace("=", " ") for state in node.states]
+    states += ["focused"] if node.focused and node.role in FIELDS | CLICKS else []
+    marks = f" [{', '.join(states)}]" if states else ""
+    if node.role == "row" and not node.pointer:
+        cells = [child.name or child.text for child in node.children]
+        inner = any(n.pointer or n.role in FIELDS | CLICKS for n in node.below())
+        return "" if inner or not any(cells) else f"row: {clip(' | '.join(cells), most=LINE_MOST)}"
+    if node.word == "item" and not node.pointer:
+        return clip(node.text or (node.name if node.role == "img" else ""), most=LINE_MOST)
+    value = node.text if node.text != node.name else ""
+    return f"{node.spot}{marks}" + (f": {clip(value, most=LINE_MOST)}" if value else "")
+
+
+def actions(
+    top: Sequence[Node], *, words: Sequence[str] = (), most: int = ACTIONS_MOST
+) -> tuple[str, ...]:
+    """What can be done, at most `most`, in reading order; `words` are what fields may be given.
+
+    Fields get as many words as there is room for; plain text can be clicked where room is left.
+    """
+    nodes = [node for node in walk(top) if node.ref and "disabled" not in node.states]
+    fixed = [(node, _fixed(node)) for node in nodes]
+    fields = [node for node in nodes if node.role in TEXTS]
+    spent = sum(len(acts) for _, acts in fixed) + 2
+    room = max((most - spent) // len(fields), 1) if fields else 0
+    listed: list[str] = []
+    for node, acts in fixed:
+        listed += acts
+        if node.role in TEXTS:
+            listed += [str(_on(node, "fill", value=w)) for w in words[:room] if w != node.text]
+    ends = ["press Enter"] if any(node.focused for node in fields) else []
+    ends += ["scroll down"] if len(nodes) > 40 else []
+    listed = listed[: most - len(ends)] + ends
+    plain = [str(_on(node, "click")) for node in nodes if _plain(node)]
+    return unique([*listed, *plain])[:most]
+
+
+def _on(node: Node, verb: str, *, value: str = "") -> PageAction:
+    spot = node.spot.model_dump(exclude={"at"})
+    return PageAction.model_validate({**spot, "verb": verb, "value": value})
+
+
+def _fixed(node: Node) -> list[str]:
+    if node.role in CHECKS:
+        return [str(_on(node, "uncheck" if "checked" in node.states else "check"))]
+    if node.role in ("combobox", "listbox") and any(n.role == "option" for n in node.children):
+        options = [n for n in node.below() if n.role == "option" and "selected" not in n.states]
+        return [str(_on(node, "select", value=n.name or n.text)) for n in options[:30]]
+    if node.role == "slider":
+        return [str(_on(node, "press", value=key)) for key in ("ArrowRight", "ArrowLeft")]
+    if node.role in CLICKS or node.role in ("option", "combobox") or node.pointer:
+        if node.pointer and node.word == "item" and _inside(node):
+            return []
+        return [str(_on(node, "click"))]
+    return []
+
+
+def _inside(node: Node) -> bool:
+    """Whether what can be clicked lies deeper: a pointer over a wrapper says nothing of its own."""
+    return any(n.pointer or n.role in CLICKS | FIELDS for n in node.below() if n.ref)
+
+
+def _plain(node: Node) -> bool:
+    return node.word == "item" and not node.pointer and bool(node.name) and not node.children
+
+
+def labels(top: Iterable[Node]) -> str:
+    """A line on which elements there are, for the answer to an action on one that isn't."""
+    seen = unique(
+        str(n.spot) for n in walk(top) if n.ref and (n.pointer or n.role in FIELDS | CLICKS)
+    )
+    return ", ".join(seen[:12]) or quote("nothing to act on")
