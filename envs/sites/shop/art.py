@@ -27,7 +27,8 @@ INK = "#2b2a28"
 SHAPES: dict[str, str] = {
     "mug": '<path class="c" d="M55 70h74v62a18 18 0 0 1-18 18H73a18 18 0 0 1-18-18z"/>'
     '<path d="M129 84h10a18 18 0 0 1 0 38h-10" fill="none" stroke="FILL" stroke-width="10"/>'
-    '<ellipse cx="92" cy="70" rx="37" ry="9" fill="#0003"/>',
+    '<ellipse class="c" cx="92" cy="70" rx="37" ry="9"/>'
+    '<ellipse cx="92" cy="70" rx="37" ry="9" fill="#0004"/>',
     "tumbler": '<path class="c" d="M68 62h64l-8 92a8 8 0 0 1-8 7H84a8 8 0 0 1-8-7z"/>'
     '<rect x="62" y="46" width="76" height="18" rx="7" fill="#2b2a28"/>'
     '<path d="M72 100h56l-2 24H74z" fill="#fff3"/>',
@@ -98,6 +99,7 @@ def picture(kind: str, colour: str) -> str:
     """An SVG of a kind of thing in the first known colour that `colour` names."""
     fill = next((COLOURS[word] for word in colour.split(", ") if word in COLOURS), "#8d9299")
     shape = SHAPES[kind].replace('class="c"', f'fill="{fill}"').replace("FILL", fill)
+    shape = shape.replace(' stroke="', ' stroke-opacity="1" stroke="')
     edge = f'stroke="{INK}" stroke-opacity=".12" stroke-width="1.5"'
     return (
         f'<svg class="art" viewBox="0 0 200 200" aria-hidden="true"><ellipse cx="100" cy="168"'
