@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from agent.applied import applied
 from agent.crossing import off
 from agent.pairing import Paired, Played, paired, place_of, settled
 from agent.runner import Crew, Spec, interrupted, resume
@@ -22,6 +23,8 @@ from memory.types import Trajectory
 
 ARM = "gate"
 """First word of the arms of its runs."""
+HELD_OUT = "held-out"
+"""Arm of runs on held-out tasks, and the salt by which these are drawn."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,19 @@ def drawn(env: Env, *, n: int, salt: str) -> Ground:
     return Ground(env, tuple(by_key.values())[:n])
 
 
+def kept_apart(env: Env, *, n: int) -> tuple[Task, ...]:
+    """Val tasks that no gate plays: always the same, and at most half of them all."""
+    both = drawn(env, n=len(env.tasks("val")), salt=HELD_OUT).tasks
+    return both[: max(1, min(n, len(both) // 2))]
+
+
+def apart(env: Env, *, held: int, judged: int, salt: str) -> Ground:
+    """Up to `judged` val tasks for a gate, drawn by `salt`; none of those that are `kept_apart`."""
+    away = {task.key for task in kept_apart(env, n=held)}
+    ordered = drawn(env, n=len(env.tasks("val")), salt=salt).tasks
+    return Ground(env, tuple(task for task in ordered if task.key not in away)[:judged])
+
+
 async def compare(
     champion: Side,
     challenger: Side,
@@ -135,7 +151,9 @@ class _Player:
 
     async def look(self) -> None:
         """Finds runs that are there, and those that a killed process left."""
-        ledger, config = self._crew.memory.ledger, self._crew.settings.hash()
+        ledger = self._crew.memory.ledger
+        learned = await off(applied, self._crew.settings, ledger, self._env.name)
+        self._crew, config = replace(self._crew, settings=learned), learned.hash()
         for one in await off(ledger.trajectories, split="val", arm=self._arm, limit=-1):
             if (one.model, one.config) == (self._crew.model.name, config) and not one.error:
                 self._done[one.env, one.task, one.seed] = one

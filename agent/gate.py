@@ -191,6 +191,13 @@ def compared(champion: Sat, challenger: Sat, *, best: float = 0.0) -> Compared:
     )
 
 
+def gains(pairs: Paired, *, least: int) -> tuple[bool, str]:
+    """Whether a held-out gain is beyond noise, and what was found; too few tasks can't tell."""
+    few = pairs.n < least and pairs.ended == ""
+    told = f"{pairs}" + (f"; fewer than {least} tasks" if few else "")
+    return not (few or pairs.low <= 0 or pairs.broke[0] > 0), told
+
+
 def size_of(weights: bytes) -> Size:
     """The size of an adapter by the head of its file. Raises `Refused` for no safetensors file."""
     try:
@@ -236,9 +243,8 @@ def _judged(found: Evidence, bounds: Bounds) -> tuple[list[str], list[str]]:
         note(one.name, text, refused=fall > margin + SLACK)
     if found.target is not None:
         pairs = found.target
-        few = pairs.n < bounds.least and pairs.ended == ""
-        told = f"{pairs}" + (f"; fewer than {bounds.least} tasks" if few else "")
-        note("target", told, refused=few or pairs.low <= 0 or pairs.broke[0] > 0)
+        gained, told = gains(pairs, least=bounds.least)
+        note("target", told, refused=not gained)
     for pairs in found.families or ():
         lost = -pairs.difference > bounds.families + SLACK
         note("families", f"{pairs}; it may fall by {bounds.families:.0%}", refused=lost)

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from pydantic import Field
 
+from agent.applied import applied
 from agent.crossing import off
 from agent.graph import Graph
 from agent.kit import Event, Kit, Notebook, Reflector, Strategy, Verifier
@@ -119,7 +120,7 @@ async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajecto
     Where the student of a fork was seen to fail and that is set, the larger model's run follows,
     and is what comes back.
     """
-    run_id = run_id or new_id()
+    run_id, crew = run_id or new_id(), await _as_learned(crew, spec)
     if crew.fork is not None and not (spec.thread or spec.pair or spec.routed):
         routed = await off(crew.fork.choose, spec.task, spec.seed)
         spec = spec.model_copy(update={"routed": routed})
@@ -142,6 +143,12 @@ async def run(crew: Crew, env: Env, spec: Spec, *, run_id: str = "") -> Trajecto
     return await run(crew, env, spec.model_copy(update={"routed": up})) if up else done
 
 
+async def _as_learned(crew: Crew, spec: Spec) -> Crew:
+    """The crew with the prompts and settings that stand for this environment."""
+    settings = await off(applied, crew.settings, crew.memory.ledger, spec.task.env)
+    return replace(crew, settings=settings)
+
+
 def _chosen(crew: Crew, spec: Spec) -> Crew:
     """The crew with the model that plays this run."""
     if crew.fork is None or not spec.routed:
@@ -155,6 +162,7 @@ async def resume(crew: Crew, env: Env, run_id: str) -> Trajectory:
     """Takes up an interrupted run where its last checkpoint left it, or records it as failed."""
     row = await off(crew.memory.ledger.run, run_id)
     spec = Spec.model_validate(row.spec)
+    crew = await _as_learned(crew, spec)
     past = await crew.graph.state(run_id)
     spec = spec.model_copy(update={"started": psutil.Process().create_time()})
     await off(crew.memory.ledger.begin_run, _row(run_id, spec, row.began))

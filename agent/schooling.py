@@ -6,24 +6,22 @@ the registry by its name, a promotion by who answers.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from agent.contest import Ground, Side, Watch, drawn
+from agent.contest import HELD_OUT, Ground, Side, Watch, apart, kept_apart
 from agent.crossing import off
 from agent.gate import Decision, gate, size_of
 from agent.gathering import Batch
 from agent.home import Home
 from agent.models.students import student, weights_of
 from agent.models.types import Model
+from agent.once import once
 from agent.promotion import BASE, best_before, current, enlist, promote, rollback, students
 from agent.roundlog import Held
-from agent.runner import Crew, Spec, interrupted, resume
-from agent.runner import run as play
+from agent.runner import Crew, Spec
 from agent.transcript import prompt
-from agent.worker import worker
 from distill.adapters import Adapter, Registry
 from distill.filters import distinct, sifted
 from distill.recipes import Given, lines
@@ -33,9 +31,6 @@ from distill.training import Trainer
 from envs.errors import Refused
 from envs.types import Env, Task
 from memory.types import Trajectory
-
-HELD_OUT = "held-out"
-"""Arm of runs on held-out tasks, and the salt by which these are drawn."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +115,14 @@ class School:
     async def judge(self, champion: str, challenger: str) -> Decision:
         """The gate, on val tasks that are not held out."""
         sides = [await self._side(champion), await self._side(challenger)]
-        held = {task.key for task in self._held()}
-        ordered = drawn(self._env, n=len(self._env.tasks("val")), salt=sides[1].label).tasks
-        free = tuple(task for task in ordered if task.key not in held)[: self._ways.judged]
+        ground = apart(
+            self._env, held=self._ways.held, judged=self._ways.judged, salt=sides[1].label
+        )
         weights = await off(self._weights, challenger)
         return await gate(
             sides[0],
             sides[1],
-            Ground(self._env, free),
+            ground,
             families=self._ways.families,
             size=size_of(weights),
             best=await off(best_before, self._place.ledger),
@@ -186,8 +181,7 @@ class School:
 
     def _held(self) -> tuple[Task, ...]:
         """The same val tasks for all rounds; at most half of them all."""
-        both = drawn(self._env, n=len(self._env.tasks("val")), salt=HELD_OUT).tasks
-        return both[: max(1, min(self._ways.held, len(both) // 2))]
+        return kept_apart(self._env, n=self._ways.held)
 
     async def _side(self, who: str) -> Side:
         return Side(await off(self._label, who), await self._crew(who, temperature=0.0))
@@ -212,31 +206,9 @@ class School:
 
     async def _played(self, crew: Crew, tasks: Sequence[Task], *, arm: str) -> list[Trajectory]:
         """One run at each task under an arm: found, taken up again, or new."""
-        ledger, config = crew.memory.ledger, crew.settings.hash()
-        stored = await off(ledger.trajectories, env=self._env.name, arm=arm, limit=-1)
-        done = {
-            run.task: run
-            for run in reversed(stored)
-            if (run.model, run.config) == (crew.model.name, config)
-        }
-        going = await off(ledger.runs, status="running", limit=1000)
-        broken = interrupted(going, here=await off(worker, crew.settings))
-        begun = {
-            run.task: run.id
-            for run in broken
-            if (run.spec.get("arm"), run.spec.get("config")) == (arm, config)
-        }
-        gate_ = asyncio.Semaphore(max(1, crew.settings.model.parallel))
-
-        async def one(task: Task) -> Trajectory:
-            if task.id in done:
-                return done[task.id]
-            async with gate_:
-                if task.id in begun:
-                    return await resume(crew, self._env, begun[task.id])
-                return await play(crew, self._env, _spec(task, arm))
-
-        return list(await asyncio.gather(*(one(task) for task in tasks)))
+        at_once = max(1, crew.settings.model.parallel)
+        specs = [_spec(task, arm) for task in tasks]
+        return await once(crew, self._env, specs, at_once=at_once)
 
 
 def _spec(task: Task, arm: str) -> Spec:

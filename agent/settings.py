@@ -136,7 +136,10 @@ Reflection = Literal[
     "composite",
     "unredacted",
 ]
-Mechanism = Literal["guideline", "retried", "across", "scales", "consensus", "subtasks", "tips"]
+Mechanism = Literal[
+    "guideline", "retried", "across", "scales", "consensus", "subtasks", "tips",
+    "look-ahead", "anticipate", "ask", "structured",
+]  # fmt: skip
 
 
 class LearningSettings(Frozen):
@@ -275,6 +278,9 @@ class Settings(BaseSettings):
     """Servers of tools for chat."""
     router: RouterSettings = RouterSettings()
     """Who gets which task, where there are a student and a larger model."""
+    prompts: dict[str, str] = Field(default_factory=dict)
+    """Instructions of your own in the place of `agent/prompts/NAME.md`: `solver`, `solver_think`;
+    what the agent learned for an environment gives way to them."""
     judge: bool = False
     """Let a model judge chat answers; small ones judge badly."""
     selfcheck: bool = False
@@ -289,6 +295,8 @@ class Settings(BaseSettings):
             parts.add("learning")
         if self.skills != SkillSettings():
             parts.add("skills")
+        if self.prompts:
+            parts.add("prompts")
         keep = self.model_dump_json(include=parts) + "".join(
             f"{m.base_url}|{m.name}|{m.file}" + (f"|{m.adapter}" if m.adapter else "")
             for m in (self.model, self.verifier, self.reflector)

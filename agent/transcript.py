@@ -82,13 +82,25 @@ def conversation(state: State, settings: Settings, *, model: str) -> list[Messag
 
 
 def _system(state: State, settings: Settings, *, model: str, brief: str = "") -> str:
-    plain = "student" if STUDENT in model else "solver"
-    system = prompt("solver_think" if settings.solver.think else plain)
+    system = instruction(settings, model=model)
     if brief:
         system += f"\n\n{MARK_OPEN}\n{unmarked(brief)}\n{MARK_CLOSE}"
     for number, advice in enumerate(state.get("reflections", ()), start=1):
         system += f"\n\nAdvice from failed attempt {number}: {advice}"
     return system
+
+
+def instruction(settings: Settings, *, model: str) -> str:
+    """What the solver is told first: learned or set by a person, else as it comes along."""
+    name = prompt_name(settings, model=model)
+    return settings.prompts.get(name) or prompt(name)
+
+
+def prompt_name(settings: Settings, *, model: str) -> str:
+    """Which prompt tells the solver what to do; a student is asked as it was taught."""
+    if settings.solver.think:
+        return "solver_think"
+    return "student" if STUDENT in model else "solver"
 
 
 def _turns(state: State) -> list[Message]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agent.contest import Ground, drawn
+from agent.contest import HELD_OUT, Ground, drawn
 from agent.crossing import off
 from agent.gathering import Course
 from agent.home import Home, home
@@ -21,7 +21,7 @@ from agent.promotion import current
 from agent.roundlog import Bounds, Held, Learned, Round
 from agent.rounds import began, rounds
 from agent.runner import Crew, Spec, run
-from agent.schooling import HELD_OUT, School, Ways
+from agent.schooling import School, Ways
 from agent.settings import Settings, load
 from agent.stages import read_rows
 from distill.bases import prepared, sha256_of
