@@ -30,6 +30,7 @@ Verb = Literal[
     "drag",
     "scroll",
     "wait",
+    "back",
 ]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 NAME_MOST = 80
@@ -49,7 +50,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("type", rf"(?P<verb>type) (?P<value>{_QUOTED})"),
         ("drag", rf"(?P<verb>drag) (?P<spot>{_SPOT}) to (?P<to>{_SPOT})"),
         ("scroll", rf"(?P<verb>scroll) (?P<plain>up|down)(?: on (?P<spot>{_SPOT}))?"),
-        ("wait", r"(?P<verb>wait)"),
+        ("plain", r"(?P<verb>wait|back)"),
     )
 )
 _PLACE = re.compile(r"at \((-?\d+), ?(-?\d+)\)")
@@ -113,8 +114,8 @@ class PageAction(Frozen):
                 return f"type {quote(self.value)}"
             case "drag":
                 return f"drag {self.spot} to {self.to}"
-            case "wait":
-                return "wait"
+            case "wait" | "back":
+                return self.verb
             case _:
                 return f"{self.verb} {self.spot}"
 

@@ -1,0 +1,306 @@
+"""One page of a real browser, as `envs/pages.py` wants it: read, acted on, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import TimeoutError as LateError
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from envs import browser_acts, pages_snapshot
+from envs.errors import EnvError, clip, one_line
+from envs.pages import PageAction, Seen
+
+if TYPE_CHECKING:
+    from playwright.async_api import BrowserContext, Dialog, Download, Page, Request
+
+T = TypeVar("T")
+QUIET_MS, QUIET_MOST_MS = 20, 400
+"""A page has settled when nothing in it changed for so long; waiting for that ends after."""
+LOAD_S = 8.0
+"""Seconds that an address may take to load."""
+REQUESTS_S = 2.0
+"""Seconds that requests of an action are waited for."""
+NOTES_MOST = 5
+QUIET = """([quiet, most]) => new Promise(done => {
+  const begun = performance.now(); let last = begun;
+  const watch = new MutationObserver(() => { last = performance.now(); });
+  watch.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+  const tick = () => {
+    const now = performance.now();
+    if (now - last >= quiet || now - begun >= most) { watch.disconnect(); done(); }
+    else setTimeout(tick, 5);
+  };
+  setTimeout(tick, 5);
+})"""
+VEIL = """selector => {
+  const style = document.createElement('style');
+  style.textContent = `html[data-veil] :is(${selector}) { visibility: hidden !important; }`;
+  document.head.append(style);
+  document.documentElement.dataset.veil = '1';
+}"""
+
+
+class Tab:
+    """A page in a context of its own. Usable from any thread; one action at a time."""
+
+    def __init__(
+        self,
+        page: Page,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        origins: tuple[str, ...],
+        faults: type[Exception],
+        action_s: float,
+        patience_s: float,
+        veil: str = "",
+    ) -> None:
+        self._page = page
+        self._context: BrowserContext = page.context
+        self._loop = loop
+        self._origins = origins
+        self._faults = faults
+        self._action_ms = action_s * 1000
+        self._patience_s = patience_s
+        self._veil = veil
+        self._gone = ""
+        self._notes: list[str] = []
+        self._flights = _Flights()
+        self._seen: list[pages_snapshot.Node] | None = None
+        self._context.on("page", self._on_page)
+        self._listen(page)
+
+    def look(self, *, words: tuple[str, ...] = ()) -> Seen:
+        """What stands there. A page that is gone or does not answer is seen as saying so."""
+        told, seen = self._bounded(self._look(words), self._patience_s)
+        return seen or Seen(url="", title="", text=f"({told})", actions=())
+
+    def act(self, action: PageAction) -> str:
+        """Does it; one line on what happened, and on dialogs, downloads and tabs that came up."""
+        told, done = self._bounded(self._act(action), self._patience_s + REQUESTS_S)
+        return self._with_notes(done or f"{action}: {told}")
+
+    def goto(self, url: str) -> str:
+        """Opens an address of its origins; one line on how that went."""
+        if origin_of(url) not in self._origins:
+            allowed = ", ".join(self._origins) or "none"
+            return f"{clip(url)} was not opened: it is not of the origins allowed ({allowed})"
+        told, done = self._bounded(self._goto(url), LOAD_S + self._patience_s, revive=True)
+        return self._with_notes(done or f"{clip(url)} was not opened: {told}")
+
+    def shot(self) -> bytes:
+        """The viewport as a PNG; empty where no picture can be taken."""
+        return self._bounded(self._shot(), self._patience_s)[1] or b""
+
+    def close(self) -> None:
+        """Ends the context, whatever state the page is in."""
+        if not self._loop.is_closed():
+            self._gone = self._gone or "the page is closed"
+            work = asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+            with suppress(LateError, self._faults):
+                work.result(self._patience_s)
+
+    def evaluated(self, script: str, argument: Any) -> Any:
+        """For `Browser.run`, on behalf of the environment."""
+        told, value = self._bounded(self._evaluate(script, argument), self._patience_s)
+        if told:
+            raise EnvError(f"the page did not do its part ({told})", repair="open the task again")
+        return value
+
+    def _bounded(
+        self, work: Coroutine[Any, Any, T], most: float, *, revive: bool = False
+    ) -> tuple[str, T | None]:
+        """Runs `work` on the browser's thread: what went wrong, or its result."""
+        if (self._gone and not revive) or self._loop.is_closed():
+            work.close()
+            return self._gone or "the browser was closed", None
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return "", future.result(most)
+        except LateError:
+            future.cancel()
+            self._gone = self._gone or f"the page does not answer, waited {most:.0f} s"
+            asyncio.run_coroutine_threadsafe(self._close(), self._loop)
+        except self._faults as error:
+            if not self._context.browser or not self._context.browser.is_connected():
+                self._gone = "the browser is gone"
+            if not self._gone:
+                return told(error), None
+        return self._gone, None
+
+    async def _look(self, words: tuple[str, ...]) -> Seen:
+        top = await self._read()
+        return Seen(
+            url=self._page.url,
+            title=clip(one_line(await self._page.title()), most=200),
+            text=pages_snapshot.render(top),
+            actions=pages_snapshot.actions(top, words=words),
+        )
+
+    async def _read(self) -> list[pages_snapshot.Node]:
+        body = self._page.locator("body")
+        try:
+            raw = await body.aria_snapshot(mode="ai", timeout=self._action_ms)
+        except self._faults:
+            if self._gone:
+                raise
+            await self._settle()
+            raw = await body.aria_snapshot(mode="ai", timeout=self._action_ms)
+        self._seen = pages_snapshot.read(raw)
+        return self._seen
+
+    async def _act(self, action: PageAction) -> str:
+        ref = ""
+        if action.role:
+            node = await self._node(action)
+            if node is None:
+                assert self._seen is not None  # noqa: S101
+                return f"there is no {action.spot}; there is {pages_snapshot.labels(self._seen)}"
+            if "disabled" in node.states and action.verb != "hover":
+                return f"{action}: it is disabled"
+            ref = node.ref
+        hand = browser_acts.Hand(self._page, seen=self._seen or [], timeout_ms=self._action_ms)
+        try:
+            done = await hand.do(action, ref=ref)
+        except self._faults as error:
+            done = f"{action}: {told(error)}"
+        await self._settle()
+        if self._page.url.startswith("chrome-error:"):
+            with suppress(self._faults):
+                await self._page.go_back(timeout=self._action_ms)
+            done += "; the address it leads to can't be reached from here"
+        return done
+
+    async def _node(self, action: PageAction) -> pages_snapshot.Node | None:
+        spot = action.spot
+        assert spot is not None  # noqa: S101
+        node = pages_snapshot.find(self._seen or (), spot)
+        with suppress(self._faults):
+            if node and await self._page.locator(f"aria-ref={node.ref}").count():
+                return node
+        return pages_snapshot.find(await self._read(), spot)
+
+    async def _goto(self, url: str) -> str:
+        if self._gone:
+            self._page = await self._context.new_page()
+            self._gone, self._flights = "", _Flights()
+            self._listen(self._page)
+        self._seen = None
+        await self._page.goto(url, wait_until="domcontentloaded", timeout=LOAD_S * 1000)
+        with suppress(self._faults):
+            await self._page.wait_for_load_state("load", timeout=REQUESTS_S * 1000)
+        if self._veil:
+            await self._page.evaluate(VEIL, self._veil)
+        await self._settle()
+        return f"opened {self._page.url}"
+
+    async def _settle(self) -> None:
+        """Waits, for a bounded time, until requests have ended and nothing changes any more."""
+        with suppress(self._faults, TimeoutError):
+            async with asyncio.timeout(REQUESTS_S):
+                await self._page.evaluate(QUIET, [QUIET_MS, QUIET_MOST_MS])
+                if self._flights:
+                    await self._flights.landed()
+                    await self._page.evaluate(QUIET, [QUIET_MS, QUIET_MOST_MS])
+                return
+        if not self._gone:
+            with suppress(self._faults):
+                limit = self._action_ms
+                await self._page.wait_for_load_state("domcontentloaded", timeout=limit)
+
+    async def _shot(self) -> bytes:
+        lift = "on => document.documentElement.toggleAttribute('data-veil', on)"
+        if self._veil:
+            await self._page.evaluate(lift, False)
+        try:
+            return await self._page.screenshot(timeout=self._patience_s * 900)
+        finally:
+            if self._veil:
+                await self._page.evaluate(lift, True)
+
+    async def _evaluate(self, script: str, argument: Any) -> Any:
+        return await self._page.evaluate(script, argument)
+
+    async def _close(self) -> None:
+        with suppress(self._faults):
+            await self._context.close()
+
+    def _listen(self, page: Page) -> None:
+        page.on("crash", self._on_crash)
+        page.on("dialog", self._on_dialog)
+        page.on("download", self._on_download)
+        page.on("request", self._flights.add)
+        page.on("requestfinished", self._flights.discard)
+        page.on("requestfailed", self._flights.discard)
+
+    def _on_crash(self, _page: Page) -> None:
+        self._gone = "the tab crashed"
+
+    async def _on_dialog(self, dialog: Dialog) -> None:
+        self._note(f"a dialog said {clip(dialog.message)!r} and was closed")
+        with suppress(self._faults):
+            await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())
+
+    def _on_download(self, download: Download) -> None:
+        self._note(f"a download ({clip(download.suggested_filename)!r}) was refused")
+
+    async def _on_page(self, page: Page) -> None:
+        if page is not self._page:
+            self._note("a new tab was closed")
+            with suppress(self._faults):
+                await page.close()
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes and len(self._notes) < NOTES_MOST:
+            self._notes.append(text)
+
+    def _with_notes(self, text: str) -> str:
+        notes, self._notes = self._notes, []
+        return one_line("; ".join([text, *notes]))
+
+
+class _Flights:
+    """Requests that are under way."""
+
+    def __init__(self) -> None:
+        self._under_way: set[Request] = set()
+        self._none = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._under_way)
+
+    def add(self, request: Request) -> None:
+        self._under_way.add(request)
+        self._none.clear()
+
+    def discard(self, request: Request) -> None:
+        self._under_way.discard(request)
+        if not self._under_way:
+            self._none.set()
+
+    async def landed(self) -> None:
+        if self._under_way:
+            await self._none.wait()
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port of an http address; empty for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    except ValueError:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def told(error: Exception) -> str:
+    """What Playwright says went wrong, in the words of a player."""
+    text = str(error)
+    for sign, meaning in browser_acts.MEANINGS:
+        if sign in text:
+            return meaning
+    return clip(one_line(text.split("Call log")[0]), most=160)
