@@ -221,6 +221,11 @@ class Fork:
         return {**routed, **told, "explored": False}
 
 
+def noted(trajectory: Trajectory) -> dict[str, Any]:
+    """The decision by which a run's model was chosen, as it is kept; empty without a router."""
+    return next((dict(note) for note in trajectory.notes if note.get("by") == "router"), {})
+
+
 def seen_to_fail(trajectory: Trajectory) -> bool:
     """Whether anybody could see that a run failed, without its score.
 

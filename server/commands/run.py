@@ -11,6 +11,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.home import Home, home
+from agent.models.router import noted
 from agent.runner import Spec, interrupted, resume
 from agent.runner import run as run_task
 from agent.settings import Settings, load
@@ -172,6 +173,7 @@ def row(trajectory: Trajectory) -> dict[str, object]:
         "lessons": list(trajectory.lessons),
         "stop": trajectory.stop,
         "oracle_retry": trajectory.attempts > 1,
+        "routed": noted(trajectory),
         "error": trajectory.error,
     }
 
@@ -194,6 +196,8 @@ def line(trajectory: Trajectory) -> str:
     recalled = {item.lesson for step in trajectory.steps for item in step.recalled}
     if recalled:
         text += f"  recalled {len(recalled)}"
+    if routed := noted(trajectory):
+        text += safe(f"\n     to {routed['model']}: {routed['why']}")
     return text + (f"\n     {safe(trajectory.error)}" if trajectory.error else "")
 
 
