@@ -4,7 +4,9 @@ What made the one that is shipped, from beginning to end, on real ALFWorld and w
 model, in the home of the settings: skills (they have to be there: `journeyman skills learn alfworld
 --from expert`) solve train tasks; round 0 learns from what they did, and from the base's own
 answers to everyday questions; each later round plays further train tasks with the student before
-it, and learns from what that solved, and from the way out that a skill takes where it got lost.
+it, and learns from what that solved, from what its teacher did where it passed by what it was sent
+for (`agent/joining.py`; else from a skill that takes over where it got lost), and from further
+demonstrations, most of them of the types that it loses.
 Each stage goes on where it was stopped. Students are registered as alfworld-0, -1, ...; `journeyman
 bench distill` measures them, and `journeyman models promote` is their gate.
 """
@@ -21,6 +23,7 @@ from pathlib import Path
 
 from agent.crossing import off
 from agent.home import Home, home
+from agent.joining import joined
 from agent.models.pull import EMBEDDED, find
 from agent.models.resolve import resolve
 from agent.promotion import enlist, students
@@ -42,6 +45,8 @@ from memory.types import Trajectory
 ENV = "alfworld"
 BASE, LICENCE = "SmolLM2-135M-Instruct", "Apache-2.0"
 FIRST = Plan(batch=2, together=2, epochs=1.0, rate=1e-3, save_steps=30)
+OFTEN = 3
+"""Times that a way out is learnt: there are few, and they are what it does not know."""
 LATER = Plan(batch=2, together=2, epochs=1.0, rate=3e-4, schedule="constant", save_steps=30)
 
 
@@ -112,21 +117,40 @@ def solved(runs: Sequence[Trajectory], *, most: int) -> list[Row]:
     return spread([row for row in found if isinstance(row, Row)], most=most)
 
 
-async def ways_out(course: Course, failed: Sequence[Trajectory], *, arm: str) -> list[Trajectory]:
-    """What skills made of the failed runs; kept in the ledger."""
+async def ways_out(
+    course: Course, failed: Sequence[Trajectory], shown: Sequence[Trajectory], *, arm: str
+) -> list[Trajectory]:
+    """What the teacher's runs of the same tasks, or skills, made of failed runs; in the ledger."""
     kept = await off(course.place.ledger.trajectories, env=ENV, arm=arm, limit=-1)
     done = {one.task: one for one in kept}
     tasks = {task.id: task for task in course.env.tasks("train")}
+    way = {one.task: one for one in shown}
     for one in failed:
         if one.task in done:
             continue
         box = course.place.toolbox()
-        found = await off(take_over, one, course.env, tasks[one.task], box)
+        found = await off(joined, one, way[one.task], course.env, tasks[one.task])
+        if found is None:
+            found = await off(take_over, one, course.env, tasks[one.task], box)
         if found is not None:
             done[one.task] = found.model_copy(update={"arm": arm})
             await off(course.place.ledger.add_trajectory, done[one.task])
     told(f"{arm}: a way out of {len(done)} of {len(failed)} failures")
     return list(done.values())
+
+
+def weak_first(failed: Sequence[Trajectory], tasks: Sequence[Task], *, most: int) -> list[Task]:
+    """At most so many tasks, of each type a share that grows with how often it was lost."""
+    lost = Counter(one.task_type for one in failed)
+    kinds = {task.tags[0] for task in tasks}
+    whole = sum(lost[kind] + 1 for kind in kinds)
+    left = {kind: round(most * (lost[kind] + 1) / whole) for kind in sorted(kinds)}
+    kept = []
+    for task in tasks:
+        if left[task.tags[0]] > 0:
+            left[task.tags[0]] -= 1
+            kept.append(task)
+    return kept[:most]
 
 
 async def trained(course: Course, found: list[Row], *, name: str, parent: str, plan: Plan) -> None:
@@ -188,8 +212,14 @@ async def go(asked: argparse.Namespace) -> None:
             student = ModelSettings(adapter=before, parallel=asked.workers)
             runs = await played(course, own, model=student, skills=False, arm=f"own-{before}")
             failed = [one for one in runs if one.score and not one.score.passed]
-            out = await ways_out(course, failed, arm=f"{ARM}-{before}")
-            fresh = [*solved(runs, most=len(runs)), *(taught(one) for one in out), *spoken]
+            again = [task for task in own if task.id in {one.task for one in failed}]
+            shown = await played(course, again, model=bare, skills=True, arm="teacher")
+            out = await ways_out(course, failed, shown, arm=f"{ARM}-{before}")
+            beyond = rest[asked.rounds * asked.played :]
+            more = weak_first(failed, beyond, most=asked.more)
+            shown = await played(course, more, model=bare, skills=True, arm="teacher")
+            fresh = [*solved(runs, most=len(runs)), *solved(shown, most=len(shown)), *spoken]
+            fresh += [taught(one) for one in out for _ in range(OFTEN)]
             await trained(course, fresh, name=f"{ENV}-{number}", parent=before, plan=LATER)
 
 
@@ -200,6 +230,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=800, help="rows of round 0")
     parser.add_argument("--rounds", type=int, default=2, help="rounds on its own runs")
     parser.add_argument("--played", type=int, default=150, help="train tasks of each such round")
+    parser.add_argument("--more", type=int, default=200, help="further demonstrations of each")
     parser.add_argument("--workers", type=int, default=2, help="episodes at once")
     asyncio.run(go(parser.parse_args()))
 
