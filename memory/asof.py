@@ -23,6 +23,8 @@ from memory.types import Change, Lesson, LessonKind, Status
 
 WORDED = ("text", "situation")
 """Fields that are compared word by word."""
+LONG = 60
+"""Letters from which two texts of other kinds are compared word by word, too."""
 
 
 class Words(Frozen):
@@ -71,6 +73,21 @@ class StudentDiff(Frozen):
     """What differs; empty for those that were added or removed."""
 
 
+class OtherDiff(Frozen):
+    """A skill, prompt or setting that differs between two moments."""
+
+    kind: str
+    """What it is."""
+    id: str
+    """By which changes know it."""
+    name: str = ""
+    """What people call it; empty: its id."""
+    what: Literal["added", "edited", "removed"]
+    """What became of it."""
+    fields: tuple[FieldDiff, ...] = ()
+    """What differs; empty for those that were added or removed."""
+
+
 class Diff(Frozen):
     """What changed from one moment to another."""
 
@@ -82,6 +99,23 @@ class Diff(Frozen):
     """Lessons that differ, in the order in which they were first added."""
     students: tuple[StudentDiff, ...] = ()
     """Students that differ, by id."""
+    others: tuple[OtherDiff, ...] = ()
+    """Skills, prompts and settings that differ, by kind and id."""
+
+
+class Standing(Frozen):
+    """Something other than a lesson, as it stood."""
+
+    kind: str
+    """`skill`, `prompt`, `setting` or `adapter`."""
+    id: str
+    """By which changes know it."""
+    name: str
+    """What people call it."""
+    status: str = ""
+    """Stage of its life, where it has one."""
+    state: dict[str, Any]
+    """All of it."""
 
 
 def as_of(
@@ -97,7 +131,7 @@ def as_of(
     needle = (contains or "").casefold()
     return [
         lesson
-        for lesson in reversed(_standing(ledger, _until(ledger, moment)).values())
+        for lesson in reversed(_standing(ledger, place_of(ledger, moment)).values())
         if status in (None, lesson.status)
         and kind in (None, lesson.kind)
         and env in (None, lesson.scope.env)
@@ -107,7 +141,7 @@ def as_of(
 
 def lesson_at(ledger: Ledger, lesson_id: str, moment: str) -> Lesson:
     """A lesson as it stood. Raises `UnknownName`, which names what there was then."""
-    standing = _standing(ledger, _until(ledger, moment))
+    standing = _standing(ledger, place_of(ledger, moment))
     if lesson_id not in standing:
         raise UnknownName(f"lesson as of {moment}", lesson_id, standing)
     return standing[lesson_id]
@@ -118,16 +152,74 @@ def diff(ledger: Ledger, a: str, b: str) -> Diff:
 
     Where `b` is the earlier one, it tells the way back. Raises `Refused` for no moment.
     """
-    old, new = (_standing(ledger, _until(ledger, moment)) for moment in (a, b))
+    old, new = (_standing(ledger, place_of(ledger, moment)) for moment in (a, b))
     ids = list(new) + [id_ for id_ in old if id_ not in new]
     order = {row[0]: row[1] for row in ledger.ask(_ORDER)}
     pairs = ((old.get(id_), new.get(id_)) for id_ in sorted(ids, key=lambda id_: order[id_]))
     items = tuple(found for one, two in pairs if (found := compare(one, two)))
-    return Diff(a=a, b=b, items=items, students=_students(ledger, a, b))
+    others = _others(ledger, a, b)
+    return Diff(a=a, b=b, items=items, students=_students(ledger, a, b), others=others)
+
+
+def others_as_of(ledger: Ledger, moment: str) -> list[Standing]:
+    """Skills, prompts, settings and students as they stood, by kind and name.
+
+    Raises `Refused` for no moment.
+    """
+    found = [
+        Standing(
+            kind=kind,
+            id=id_,
+            name=str(state.get("name") or id_),
+            status=str(state.get("status", "")),
+            state=state,
+        )
+        for (kind, id_), state in states(ledger, place_of(ledger, moment)).items()
+        if kind != "lesson"
+    ]
+    return sorted(found, key=lambda one: (one.kind, one.name, one.id))
+
+
+def states(ledger: Ledger, until: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """What stood after the change at this place of the log, by kind and id; of every kind."""
+    query = (
+        "SELECT body FROM changes WHERE seq IN (SELECT max(seq) FROM changes "
+        "WHERE decision = 'applied' AND seq <= ? GROUP BY kind, target) ORDER BY seq"
+    )
+    last = [_change(body) for (body,) in ledger.ask(query, until)]
+    return {(one.kind, one.target): one.after for one in last if one.after is not None}
+
+
+def _others(ledger: Ledger, a: str, b: str) -> tuple[OtherDiff, ...]:
+    old, new = (states(ledger, place_of(ledger, moment)) for moment in (a, b))
+    found: list[OtherDiff] = []
+    for kind, id_ in sorted({**old, **new}):
+        one, two = old.get((kind, id_)), new.get((kind, id_))
+        if kind in ("lesson", "adapter") or one == two:
+            continue
+        name, fields, what = str((two or one or {}).get("name", "")), (), "edited"
+        if one is None or two is None:
+            what = "added" if one is None else "removed"
+        else:
+            fields = tuple(_changed(dict(_dotted(one, "")), dict(_dotted(two, ""))))
+        found.append(OtherDiff(kind=kind, id=id_, name=name, what=what, fields=fields))
+    return tuple(found)
+
+
+def _changed(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[FieldDiff]:
+    """Fields that differ; texts of more than a line word by word."""
+    found: list[FieldDiff] = []
+    for name in {**one, **two}:
+        old, new = one.get(name), two.get(name)
+        if old != new:
+            long = isinstance(old, str) and isinstance(new, str) and len(f"{old}{new}") > LONG
+            said = words(str(old), str(new)) if long else ()
+            found.append(FieldDiff(name=name, before=old, after=new, words=said))
+    return found
 
 
 def _students(ledger: Ledger, a: str, b: str) -> tuple[StudentDiff, ...]:
-    old, new = (_states(ledger, _until(ledger, moment), kind="adapter") for moment in (a, b))
+    old, new = (_states(ledger, place_of(ledger, moment), kind="adapter") for moment in (a, b))
     found: list[StudentDiff] = []
     for id_ in sorted({**old, **new}):
         one, two = old.get(id_), new.get(id_)
@@ -210,8 +302,8 @@ _ORDER = (
 )
 
 
-def _until(ledger: Ledger, moment: str) -> int:
-    """Place in the log of the last change made by then; 0: none was."""
+def place_of(ledger: Ledger, moment: str) -> int:
+    """Place in the log of the last change made by then; 0: none was. Raises `Refused`."""
     row = ledger.ask("SELECT seq FROM changes WHERE id = ?", moment)
     if row:
         return int(row[0][0])

@@ -12,6 +12,7 @@ from envs.errors import JourneymanError
 from server.commands import (
     absorbing,
     bench,
+    bisecting,
     chat,
     consolidate,
     demo,
@@ -58,6 +59,7 @@ keeping.add_to(memory.app)
 skills.add_to(app)
 skill_learning.add_to(skills.app)
 history.add_to(app)
+bisecting.add_to(app)
 distill.add_to(app)
 demo.add_to(app)
 envs.add_to(app)
