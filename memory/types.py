@@ -331,7 +331,7 @@ class Change(Frozen):
     """Version of this shape."""
     id: str
     """Unique; sorts by time."""
-    kind: Literal["lesson", "skill", "prompt", "adapter", "setting"]
+    kind: Literal["lesson", "skill", "prompt", "adapter", "setting", "task"]
     """What is altered."""
     target: str
     """Id of what is altered."""
