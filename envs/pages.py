@@ -203,22 +203,29 @@ def _unquote(text: str) -> str:
 
 
 def words_of(goal: str, *, most: int = 12) -> tuple[str, ...]:
-    """What a goal asks to be entered, by its looks: quoted strings first, then what stands out.
+    """What a goal asks to be entered, by its looks, at most `most`.
 
-    That is numbers, dates, addresses and words with capitals or signs in them, longest runs first;
-    then single words of four letters and more.
+    First what it quotes (in capitals or small letters too, where it speaks of these), then names,
+    dates, times, numbers and codes, then its other words of four letters and more.
     """
     quoted = [a or b for a, b in re.findall(r'"([^"]+)"|“([^”]+)”', goal)]
-    rest = re.sub(r'"[^"]*"|“[^”]*”', " ", goal)
-    runs = [" ".join(run.split()) for run in _RUNS.findall(rest)]
-    telling = [word.strip(".,:;!?()") for word in rest.split() if _TELLING.search(word)]
+    rest = re.sub(r'"[^"]*"|“[^”]*”', " , ", goal)
+    if "upper" in goal.lower():
+        quoted += [text.upper() for text in quoted]
+    if "lower" in goal.lower():
+        quoted += [text.lower() for text in quoted]
+    telling = [found.strip(" .,:;!?()") for found in _TELLING.findall(rest)]
+    telling = [found for found in telling if found.lower() not in _COMMON]
     plain = [word.strip(".,:;!?()") for word in rest.split()]
     plain = [word for word in plain if len(word) >= 4 and word.lower() not in _COMMON]
-    return unique([*quoted, *runs, *telling, *plain])[:most]
+    return unique([*quoted, *telling, *plain])[:most]
 
 
-_RUNS = re.compile(r"(?<![.!?] )(?<!^)\b[A-Z][\w'-]*(?: [A-Z][\w'-]*)+")
-_TELLING = re.compile(r"\d|@|[a-z][A-Z]|\w[-_/:]\w")
+_TELLING = re.compile(
+    r"\d{1,2}:\d{2} ?[APap]\.?[Mm]\.?"
+    r"|(?<![.!?] )(?<!^)\b[A-Z][\w'-]*(?:,? [A-Z][\w'-]*)*"
+    r"|\S*[\d@]\S*"
+)
 _COMMON_WORDS = """
 with into from that this then them than have your their and the for after before which press click
 enter text field fields button submit following select choose find item items page box using type

@@ -19,6 +19,8 @@ from envs.pages import NAME_MOST, PageAction, Spot, quote, unique
 
 ACTIONS_MOST = 60
 """Actions that are listed at most."""
+WORDS_MOST = 8
+"""Words that are listed for one field at most."""
 RAW_MOST = 400_000
 """Characters of a snapshot that are read at all."""
 TEXT_MOST = 12_000
@@ -38,6 +40,9 @@ iframe subscript superscript
 """
 MUTE = frozenset(_MUTE.split())
 """Roles that are not worth a line where they carry no name."""
+WORDS = frozenset({"rowheader", "columnheader", "cell", "term", "definition", "label", "legend"})
+"""Roles that say what stands beside them."""
+LABEL = re.compile(r"[^\W_][\w '’/()&,#-]{0,39}[:*?]?")
 SHOWN = ("checked", "disabled", "expanded", "level", "pressed", "selected", "invalid")
 _LINE = re.compile(r"( *)- (.*)", re.DOTALL)
 _KEY = re.compile(
@@ -48,7 +53,10 @@ _KEY = re.compile(
 
 @dataclass
 class Node:
-    """An element of a page, as the snapshot has it; `nth` counts those alike, from 1."""
+    """An element of a page, as the snapshot has it.
+
+    `nth` counts those with the same role and name; `said` is one whose words another has as name.
+    """
 
     role: str
     name: str = ""
@@ -58,6 +66,7 @@ class Node:
     pointer: bool = False
     focused: bool = False
     nth: int = 1
+    said: bool = False
     children: list[Node] = field(default_factory=list)
 
     @property
@@ -149,33 +158,39 @@ def _value(text: str) -> str:
 
 
 def _name(nodes: Sequence[Node]) -> None:
-    """Names for elements without one: their words, or for fields the words next to them."""
-    before = ""
+    """Names for elements without one: their words, or for fields the label next to them.
+
+    Words that went into a field's name are not shown again.
+    """
+    before: Node | None = None
     for number, node in enumerate(nodes):
         if node.role in FIELDS:
-            if not node.name and node.role in CHECKS | {"radio"}:
-                after = nodes[number + 1] if number + 1 < len(nodes) else None
-                node.name = _told(after) if after else ""
-            node.name = node.name or before.rstrip(" :*")
-            before = ""
+            after = nodes[number + 1] if number + 1 < len(nodes) else None
+            label = after if node.role in CHECKS | {"radio"} else before
+            label = label if label and not label.said and LABEL.fullmatch(_told(label)) else None
+            if label and node.name in ("", _told(label).rstrip(" :*")):
+                node.name = _told(label).rstrip(" :*")
+                label.said = True
+            before = None
         elif not node.name and node.role != "text":
             words = [node.text, *(n.text or n.name for n in node.below())]
             if node.pointer or node.role in CLICKS or (node.text and not node.children):
                 node.name = " ".join(unique(words))
-        told = _told(node)
-        before = told if told and len(told) <= 40 else before if not told else ""
+        before = node if _told(node) else before
         node.name = clip(node.name, most=NAME_MOST)
 
 
 def _told(node: Node) -> str:
     """The words of an element that is nothing but words."""
-    return node.text if node.role in MUTE and not node.children else ""
+    if node.role in WORDS and not node.children:
+        return node.text or node.name
+    return node.text if node.role in MUTE and not node.children and not node.pointer else ""
 
 
 def _count(nodes: Iterable[Node]) -> None:
     alike = Counter[tuple[str, str]]()
     for node in nodes:
-        if node.ref:
+        if node.ref and (node.name or node.pointer or node.role not in MUTE):
             alike[node.word, node.name] += 1
             node.nth = alike[node.word, node.name]
 
@@ -199,12 +214,13 @@ def render(top: Sequence[Node]) -> str:
 
 def _lines(nodes: Iterable[Node], *, depth: int) -> Iterator[str]:
     for node in nodes:
-        line = _line(node)
+        line = "" if node.said else _line(node)
         whole = bool(line) and node.role == "row"
-        if line:
+        below = [] if whole else list(_lines(_shown(node), depth=depth + bool(line)))
+        acted = node.pointer or node.role in FIELDS | CLICKS | {"option"}
+        if line and (below or node.name or node.text or acted):
             yield "  " * depth + line
-        if not whole:
-            yield from _lines(_shown(node), depth=depth + bool(line))
+        yield from below
 
 
 def _shown(node: Node) -> list[Node]:
@@ -225,7 +241,7 @@ def _line(node: Node) -> str:
         cells = [child.name or child.text for child in node.children]
         inner = any(n.pointer or n.role in FIELDS | CLICKS for n in node.below())
         return "" if inner or not any(cells) else f"row: {clip(' | '.join(cells), most=LINE_MOST)}"
-    if node.word == "item" and not node.pointer:
+    if node.word == "item" and (not node.pointer or _inside(node)):
         return clip(node.text or (node.name if node.role == "img" else ""), most=LINE_MOST)
     value = node.text if node.text != node.name else ""
     return f"{node.spot}{marks}" + (f": {clip(value, most=LINE_MOST)}" if value else "")
@@ -242,7 +258,7 @@ def actions(
     fixed = [(node, _fixed(node)) for node in nodes]
     fields = [node for node in nodes if node.role in TEXTS]
     spent = sum(len(acts) for _, acts in fixed) + 2
-    room = max((most - spent) // len(fields), 1) if fields else 0
+    room = min(max((most - spent) // len(fields), 1), WORDS_MOST) if fields else 0
     listed: list[str] = []
     for node, acts in fixed:
         listed += acts
@@ -251,8 +267,10 @@ def actions(
     ends = ["press Enter"] if any(node.focused for node in fields) else []
     ends += ["scroll down"] if len(nodes) > 40 else []
     listed = listed[: most - len(ends)] + ends
-    plain = [str(_on(node, "click")) for node in nodes if _plain(node)]
-    return unique([*listed, *plain])[:most]
+    deeper = {id(below) for node in nodes if node.pointer for below in node.below()}
+    plain = [node for node in nodes if node.role in TEXTS or _plain(node)]
+    listed += [str(_on(node, "click")) for node in plain if id(node) not in deeper]
+    return unique(listed)[:most]
 
 
 def _on(node: Node, verb: str, *, value: str = "") -> PageAction:
@@ -281,7 +299,8 @@ def _inside(node: Node) -> bool:
 
 
 def _plain(node: Node) -> bool:
-    return node.word == "item" and not node.pointer and bool(node.name) and not node.children
+    bare = node.word == "item" and not node.pointer and not node.children and not node.said
+    return bare and bool(node.name)
 
 
 def labels(top: Iterable[Node]) -> str:
