@@ -33,12 +33,17 @@ GRID: Mapping[str, tuple[Any, ...]] = {
 """Settings that may be learned, and the values that are tried; no other is ever taken over."""
 
 
-def applied(settings: Settings, ledger: Ledger, env: str) -> Settings:
+def applied(
+    settings: Settings, ledger: Ledger, env: str, *, tried: Sequence[Change] = ()
+) -> Settings:
     """`settings` with what the agent learned for this environment. Asked twice: the same.
 
-    Raises `StoreError` where a stored value does not fit.
+    `tried` are changes that do not stand, and are to be as if they did. Raises `StoreError` where
+    a stored value does not fit.
     """
-    return with_changes(settings, standing(ledger, env))
+    own = [one for one in tried if one.kind in ("prompt", "setting")]
+    both = {(one.kind, one.target): one for one in (*standing(ledger, env), *own)}
+    return with_changes(settings, both.values())
 
 
 def standing(ledger: Ledger, env: str) -> tuple[Change, ...]:

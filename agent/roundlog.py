@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from distill.mixing import Shares
 from distill.monitor import Figures, Limits, Tuning
 from envs.types import Frozen
 from memory.intervals import wilson
+from memory.types import Trajectory
 
 Outcome = Literal["promoted", "refused", "turned", "nothing"]
 """The challenger took the champion's place; the gate refused it; held-out success fell; there was
@@ -65,6 +67,21 @@ class Held(Frozen):
     def __str__(self) -> str:
         low, high = wilson(self.won, self.total)
         return f"{self.won}/{self.total}, {self.share:.1%} ({low:.1%} to {high:.1%})"
+
+
+def held_by(student: str, runs: Sequence[Trajectory]) -> Held:
+    """What runs on held-out tasks come to; one that broke is not solved."""
+    kinds: dict[str, tuple[int, int]] = {}
+    for run in runs:
+        won, total = kinds.get(run.task_type, (0, 0))
+        kinds[run.task_type] = (won + _won(run), total + 1)
+    ids = tuple(run.id for run in runs)
+    won = sum(map(_won, runs))
+    return Held(student=student, won=won, total=len(runs), kinds=kinds, runs=ids)
+
+
+def _won(run: Trajectory) -> bool:
+    return bool(run.score and run.score.passed) and not run.error
 
 
 class Gathered(Frozen):

@@ -19,7 +19,7 @@ from agent.models.students import student, weights_of
 from agent.models.types import Model
 from agent.once import once
 from agent.promotion import BASE, best_before, current, enlist, promote, rollback, students
-from agent.roundlog import Held
+from agent.roundlog import Held, held_by
 from agent.runner import Crew, Spec
 from agent.transcript import prompt
 from distill.adapters import Adapter, Registry
@@ -137,17 +137,7 @@ class School:
     async def held(self, crew: Crew, student: str, *, arm: str) -> Held:
         """Success of any crew on these tasks: also of a prompted teacher."""
         runs = await self._played(crew, self._held(), arm=arm)
-        kinds: dict[str, tuple[int, int]] = {}
-        for run in runs:
-            won, total = kinds.get(run.task_type, (0, 0))
-            kinds[run.task_type] = (won + _won(run), total + 1)
-        return Held(
-            student=student,
-            won=sum(_won(run) for run in runs),
-            total=len(runs),
-            kinds=kinds,
-            runs=tuple(run.id for run in runs),
-        )
+        return await off(held_by, student, runs)
 
     async def promote(self, challenger: str, decision: Decision) -> None:
         """Has it answer, or notes the refusal; neither twice."""
@@ -221,7 +211,3 @@ def _spec(task: Task, arm: str) -> Spec:
         guard=True,
         chance=f"{arm}/{task.id}/{task.seed}",
     )
-
-
-def _won(run: Trajectory) -> bool:
-    return bool(run.score and run.score.passed) and not run.error

@@ -64,6 +64,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "textworld": ("envs/textgames.py", "envs/fastpath.py"),
     "alfworld": ("envs/textgames.py", "envs/fastpath.py"),
     "fast_downward": ("envs/textgames.py", "envs/fastpath.py"),
+    "gepa": ("agent/proposers/prompts.py",),
     "sqlite3": ("memory/schema.py",),
 }
 SERVER_VENDORS = ("fastapi", "starlette", "uvicorn", "typer", "rich")

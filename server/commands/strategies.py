@@ -6,6 +6,7 @@ import inspect
 
 import typer
 
+from agent.proposers.evolving import EVOLVING
 from agent.settings import load
 from agent.strategies import Choice, choices
 from envs.errors import one_line
@@ -22,13 +23,28 @@ def add_to(app: typer.Typer) -> None:
 
 def strategies(as_json: Json = False) -> None:
     """Lists what can be chosen, what chooses it, and the paper it comes from."""
-    found = [*choices(load()), *_arms(), *_evals()]
+    found = [*choices(load()), *_loop(), *_arms(), *_evals()]
     if as_json:
         say_json(found)
         return
     rows = [(c.part, c.name, c.does, c.paper, c.setting, MARKS[c.chosen]) for c in found]
     columns = ("part", "name", "what it does", "paper", "chosen by", "chosen")
     table(f"{len(found)} choices", columns, rows)
+
+
+def _loop() -> list[Choice]:
+    """Who proposes in the loop."""
+    return [
+        Choice(
+            part="proposer",
+            name=name,
+            does=told.does,
+            paper=told.paper,
+            setting=f"journeyman learn ENV --proposers {name}",
+            chosen=None,
+        )
+        for name, told in EVOLVING.items()
+    ]
 
 
 def _arms() -> list[Choice]:

@@ -18,14 +18,37 @@ def opens(schema: dict[str, Any]) -> dict[str, Any]:
     return {"action": schema["properties"]["action"]["enum"][-1]}
 
 
+LOOP = ["learn", "toy", "--proposers", "lessons,shortcuts", "-n", "2", "--held", "2"]
+
+
 @pytest.mark.timeout(280)
-def test_rounds_of_lessons_print_their_curve(serves: Callable[..., dict[str, str]]) -> None:
-    line = ["learn", "toy", "--rounds", "2", "-n", "2", "--json"]
-    done = CliRunner().invoke(app, line, env=serves(opens))
+def test_the_loop_prints_its_curve_round_by_round_and_goes_on(
+    serves: Callable[..., dict[str, str]],
+) -> None:
+    env = serves(opens)
+    done = CliRunner().invoke(app, [*LOOP, "--rounds", "1", "--json"], env=env)
     assert done.exit_code == 0, done.output
-    *runs, last = [json.loads(one) for one in done.stdout.splitlines()]
-    assert len({one["task"] for one in runs}) == 4
-    assert [one["played"] for one in last["rounds"]] == [2, 2]
+    start, first, last = [json.loads(one) for one in done.stdout.splitlines()]
+    assert (start["round"], first["round"]) == (0, 1)
+    assert start["held_out"]["played"] == first["held_out"]["played"] == 2
+    assert first["episodes"] == 2
+    assert first["tokens"] > 0
+    assert last["rounds"][0]["proposals"][0]["by"] == "shortcuts"
+    told = CliRunner().invoke(app, [*LOOP, "--rounds", "2"], env=env)
+    assert told.exit_code == 0, told.output
+    assert "round 0: val 0/2" in told.stdout
+    assert "4 train episodes" in told.stdout
+    assert "kept: nothing" in told.stdout
+    assert "round 2, shortcuts: nothing new" in told.stdout
+
+
+def test_proposers_that_there_are_not_are_refused_at_once(
+    serves: Callable[..., dict[str, str]],
+) -> None:
+    env = serves(opens)
+    done = CliRunner().invoke(app, ["learn", "toy", "--proposers", "wishes"], env=env)
+    assert isinstance(done.exception, UnknownName)
+    assert "no proposer named 'wishes'" in str(done.exception)
 
 
 @pytest.mark.parametrize(
