@@ -254,6 +254,8 @@ class Settings(BaseSettings):
     """Folder of the ledger, the index, models and reports."""
     alfworld_data: Path | None = None
     """Folder that holds `json_2.1.1`; `ALFWORLD_DATA` is understood too."""
+    browser: Path | None = None
+    """Chromium to open pages with; None: Playwright's own, else the machine's."""
     model: ModelSettings = ModelSettings()
     """The solver's model."""
     verifier: ModelSettings | None = None

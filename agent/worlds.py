@@ -9,12 +9,13 @@ from agent.settings import Settings
 from envs.alfworld import Alfworld
 from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
+from envs.miniwob import MiniWob
 from envs.toy import Toy
 from envs.types import Env
 from skills.challenges import Challenges
 from skills.sandbox import Sandbox
 
-NAMES = ("alfworld", "household", "toy")
+NAMES = ("alfworld", "household", "miniwob", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
@@ -31,6 +32,8 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
         return Toy()
     if name == "alfworld":
         return Alfworld(alfworld_data(settings), workers=workers, cache=cache)
+    if name in ("miniwob", "miniwob:tools"):
+        return MiniWob(executable=settings.browser or "", tools=bool(level))
     if kind == "household":
         return Household(cache, level=level or "real", workers=workers)
     raise UnknownName("environment", name, [*NAMES, *(f"household:{one}" for one in LEVELS)])
