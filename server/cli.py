@@ -15,6 +15,7 @@ from server.commands import (
     bisecting,
     chat,
     consolidate,
+    curriculum,
     demo,
     distill,
     doctor,
@@ -51,6 +52,7 @@ serve.add_to(app)
 mcp.add_to(app)
 run.add_to(app)
 learn.add_to(app)
+curriculum.add_to(app)
 memory.add_to(app)
 consolidate.add_to(memory.app)
 replaying.add_to(memory.app)

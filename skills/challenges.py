@@ -186,7 +186,7 @@ class Challenges:
             split="train",
             seed=world.seed,
             limits=world.limits,
-            tags=("challenge",),
+            tags=("challenge", "own"),
         )
 
 
