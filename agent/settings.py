@@ -243,6 +243,13 @@ class McpSettings(Frozen):
     """By name; a tool is offered as `NAME__TOOL`."""
 
 
+class SiteSettings(Frozen):
+    """Web apps of this machine."""
+
+    folder: Path | None = None
+    """An app, or a folder of apps (`docs/web-sites.md`); None: the shop that comes along."""
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Frozen; read once."""
 
@@ -256,6 +263,8 @@ class Settings(BaseSettings):
     """Folder that holds `json_2.1.1`; `ALFWORLD_DATA` is understood too."""
     browser: Path | None = None
     """Chromium to open pages with; None: Playwright's own, else the machine's."""
+    site: SiteSettings = SiteSettings()
+    """Web apps of this machine."""
     model: ModelSettings = ModelSettings()
     """The solver's model."""
     verifier: ModelSettings | None = None
