@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from envs.browser import Browser
@@ -30,8 +30,23 @@ UNTOUCHED = Score(value=0.0, passed=False, note="nothing has changed yet")
 SOLUTIONS = "solutions.json"
 
 
+class Opens(Protocol):
+    """What opens pages: `envs.browser.Browser`, or a fake."""
+
+    def open(self, *, origins: Sequence[str]) -> Page:
+        """An empty page in a fresh context that reaches these origins only."""
+        ...
+
+    def close(self) -> None:
+        """Frees all pages; may be called twice."""
+        ...
+
+
 class Site:
-    """All tasks of all apps of a folder; `folder` None is the shop that comes along."""
+    """All tasks of all apps of a folder; `folder` None is the shop that comes along.
+
+    A browser that is passed in stays open; else one is started with the first episode.
+    """
 
     name = "site"
 
@@ -39,12 +54,14 @@ class Site:
         self,
         folder: Path | None = None,
         *,
-        browser: Browser | None = None,
+        browser: Opens | None = None,
+        executable: Path | str = "",
         steps: int = STEPS,
     ) -> None:
         self._folder = SHIPPED if folder is None else folder
-        self._browser = Browser() if browser is None else browser
-        self._owns_browser = browser is None
+        self._given = browser
+        self._executable = executable
+        self._own: Browser | None = None
         self._limits = Limits(steps=steps)
         self._lock = threading.Lock()
         self._idle: defaultdict[str, list[AppServer]] = defaultdict(list)
@@ -75,7 +92,7 @@ class Site:
             raise UnknownName("site task", task.id, self._known)
         server = self._server(self.apps[one.app], start=one.start)
         try:
-            page = self._browser.open(origins=(server.url,))
+            page = self._opens().open(origins=(server.url,))
             return self._begin(task, one, server=server, page=page)
         except BaseException:
             self._back(server)
@@ -87,12 +104,21 @@ class Site:
             servers, self._servers = self._servers, set()
             self._idle.clear()
             copies, self._copies, self._copied = self._copies, None, {}
+            own, self._own = self._own, None
         for server in servers:
             server.close()
         if copies:
             copies.cleanup()
-        if self._owns_browser:
-            self._browser.close()
+        if own is not None:
+            own.close()
+
+    def _opens(self) -> Opens:
+        with self._lock:
+            if self._given is not None:
+                return self._given
+            if self._own is None:
+                self._own = Browser(executable=self._executable)
+            return self._own
 
     def _task(self, one: AppTask) -> Task:
         place = json.dumps(one.start, sort_keys=True) if one.start else ""

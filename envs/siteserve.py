@@ -1,7 +1,7 @@
 """Runs an app's `server.py` on a free port of the loopback, until standard input ends.
 
-A program of its own: `python siteserve.py server.py ARGUMENTS`. Whatever address and port the app
-asks for, it listens on 127.0.0.1 and a port that nobody uses, which is told on standard output as
+A program of its own: `python -I siteserve.py server.py ARGUMENTS`. Whatever address and port the
+app asks for, it listens on 127.0.0.1 and a port that nobody uses, told on standard output as
 `PORT n`. The first line of standard input is the app's; its end, when whoever started this is gone,
 ends this too, so that no server is left behind.
 """
@@ -27,15 +27,19 @@ def end_with(pipe: TextIO) -> None:
 
 def bind_to_loopback(told: TextIO) -> None:
     """Makes every server of this process take a free port of the loopback, and tell it."""
-    plain = socketserver.TCPServer.server_bind
+    bind, activate = socketserver.TCPServer.server_bind, socketserver.TCPServer.server_activate
 
-    def bind(self: socketserver.TCPServer) -> None:
+    def bound(self: socketserver.TCPServer) -> None:
         self.server_address = ("127.0.0.1", 0)
-        plain(self)
+        bind(self)
+
+    def activated(self: socketserver.TCPServer) -> None:
+        activate(self)
         told.write(f"PORT {self.server_address[1]}\n")
         told.flush()
 
-    socketserver.TCPServer.server_bind = bind
+    socketserver.TCPServer.server_bind = bound
+    socketserver.TCPServer.server_activate = activated
 
 
 def main() -> None:
@@ -46,7 +50,7 @@ def main() -> None:
     bind_to_loopback(sys.stdout)
     sys.stdin, sys.stdout = io.StringIO(first), sys.stderr
     sys.argv = [script.name, *sys.argv[2:]]
-    sys.path[0] = str(script.parent)
+    sys.path.insert(0, str(script.parent))
     runpy.run_path(str(script), run_name="__main__")
 
 

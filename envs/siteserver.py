@@ -37,7 +37,7 @@ class AppServer:
         self._token = secrets.token_hex(16) if app.guarded else ""
         more = ["--token-stdin"] if app.guarded else []
         self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(HERE / "siteserve.py"), "server.py", "--port", "0", *more],
+            [sys.executable, "-I", str(HERE / "siteserve.py"), "server.py", "--port", "0", *more],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -112,7 +112,7 @@ class AppServer:
         raise EnvError(f"the server of {self.app.name} {told}", repair="open the task again")
 
 
-def judge(server: AppServer, task: AppTask, *, state: Any) -> Score:
+def judge(server: AppServer, task: AppTask, *, state: Any, patience_s: float = VERIFY_S) -> Score:
     """What the task's verifier says of a state, in a process of its own with a time limit.
 
     Raises `EnvError` when the verifier fails, and `Missing` when it lacks a package.
@@ -120,16 +120,16 @@ def judge(server: AppServer, task: AppTask, *, state: Any) -> Score:
     path = server.app.folder / task.verify
     try:
         done = subprocess.run(  # noqa: S603
-            [sys.executable, str(HERE / "siteverify.py"), str(path)],
+            [sys.executable, "-IB", str(HERE / "siteverify.py"), str(path)],
             input=json.dumps({"state": state, "expect": task.expect, "url": server.url}),
             capture_output=True,
             text=True,
-            timeout=VERIFY_S,
+            timeout=patience_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise EnvError(
-            f"the verifier {path} takes longer than {VERIFY_S:.0f} s", repair="mend it"
+            f"the verifier {path} takes longer than {patience_s:.0f} s", repair="mend it"
         ) from error
     told = one_line(done.stderr.strip().rpartition("\n")[2])
     if done.returncode and "ModuleNotFoundError" in told:

@@ -1,6 +1,6 @@
 """Runs one verifier of an app and says what it found, as JSON.
 
-A program of its own: `python siteverify.py verifier.py`, with `{"state", "expect", "url"}` on
+A program of its own: `python -I siteverify.py verifier.py`, with `{"state", "expect", "url"}` on
 standard input. The verifier is `verify(state, expect)` or `verify(state)`; a single parameter
 called `server_url` or `url` gets the address of the server instead. It answers with a number or a
 truth value, alone or as the first of two, the second being a note.

@@ -38,7 +38,8 @@ def train() -> Iterator[Errand]:
 
 
 def _bought(user: str, lines: list[str], **more: str) -> dict[str, Any]:
-    return {"orders": [{"user": user, "lines": lines, **more}]}
+    emptied = {"carts": {user: []}} if cart(user) else {}
+    return {"orders": [{"user": user, "lines": lines, **more}], **emptied}
 
 
 def _buying() -> Iterator[Errand]:
