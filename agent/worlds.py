@@ -10,12 +10,13 @@ from envs.alfworld import Alfworld
 from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
 from envs.miniwob import MiniWob
+from envs.site import Site
 from envs.toy import Toy
 from envs.types import Env
 from skills.challenges import Challenges
 from skills.sandbox import Sandbox
 
-NAMES = ("alfworld", "household", "miniwob", "toy")
+NAMES = ("alfworld", "household", "miniwob", "site", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
@@ -30,6 +31,8 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     cache = settings.home / "cache" / kind
     if name == "toy":
         return Toy()
+    if name == "site":
+        return Site(settings.site.folder, executable=settings.browser or "")
     if name == "alfworld":
         return Alfworld(alfworld_data(settings), workers=workers, cache=cache)
     if name in ("miniwob", "miniwob:tools"):
