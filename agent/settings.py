@@ -27,6 +27,8 @@ from envs.types import Frozen
 from memory.types import Trust
 
 FILE = "journeyman.toml"
+STARTS = {"mcp": "MCP servers", "site": "web apps", "browser": "a browser"}
+"""Settings that start programs."""
 
 
 class ModelSettings(Frozen):
@@ -370,10 +372,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _trusted(read: dict[str, Any], path: Path, *, home: Path) -> dict[str, Any]:
     """What was read, unless a folder that one only works in names programs to be started."""
-    if "mcp" in read and path.resolve() != (home / FILE).resolve():
+    found = [part for part in STARTS if part in read]
+    if found and path.resolve() != (home / FILE).resolve():
         raise UserError(
-            f"{path} names MCP servers, and a working folder may not start programs",
-            repair=f"look at what it names, then move [mcp] to {home / FILE}",
+            f"{path} names {STARTS[found[0]]}, and a working folder may not start programs",
+            repair=f"look at what it names, then move [{found[0]}] to {home / FILE}",
         )
     return read
 
