@@ -107,11 +107,13 @@ async def compare(
     ground: Ground,
     *,
     looks: bool = True,
+    at_once: int = 0,
     watch: Watch = lambda _seen: None,
 ) -> Paired:
     """Both play each task once with the same seed, until all are played or the case is settled.
 
-    `looks`: it may end early. Runs learn nothing, begin no episode again, and are kept.
+    `looks`: it may end early; `at_once`: pairs at a time, 0: as many as the model has streams.
+    Runs learn nothing, begin no episode again, and are kept.
     """
     players = [
         _Player(side, ground.env, arm=f"{ARM} {challenger.label} {role}: {side.label}")
@@ -120,7 +122,7 @@ async def compare(
     for player in players:
         await player.look()
     played: list[Played] = []
-    ended, at_once = "", max(1, champion.crew.settings.model.parallel)
+    ended, at_once = "", at_once or max(1, champion.crew.settings.model.parallel)
     for first in range(0, len(ground.tasks), at_once):
         batch = ground.tasks[first : first + at_once]
         played += await asyncio.gather(*(_pair(players, task) for task in batch))

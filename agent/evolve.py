@@ -230,9 +230,8 @@ async def _decide(loop: Loop, proposal: Proposal, who: str) -> Decision:
         if at.done % 10 == 0:
             loop.told(f"{who}: {at.done} of at most {at.most} pairs")
 
-    return await judge(
-        Arena(await loop.crew(), loop.env, loop.bounds, watch=watch), proposal, name=who
-    )
+    arena = Arena(await loop.crew(), loop.env, loop.bounds, at_once=loop.at_once, watch=watch)
+    return await judge(arena, proposal, name=who)
 
 
 async def _written(
@@ -262,7 +261,9 @@ def _same(loop: Loop) -> str:
         lessons=loop.lessons,
         tag=secrets.token_hex(3),
     )
-    path = loop.folder / "begun.json"
+    if (loop.folder / "begun.json").is_file():
+        raise Refused(f"{loop.name} are rounds of students", repair="take another name (--name)")
+    path = loop.folder / "loop.json"
     if not path.is_file():
         keep(path, now)
         return now.tag

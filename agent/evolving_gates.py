@@ -45,6 +45,8 @@ class Arena:
     """Where val tasks are from."""
     bounds: Bounds
     """How many, and how much may be carried."""
+    at_once: int = 0
+    """Pairs at a time; 0: as many as the model has streams."""
     watch: Watch = lambda _seen: None
     """Sees how far it is."""
 
@@ -67,6 +69,7 @@ async def judge(arena: Arena, proposal: Proposal, *, name: str) -> Decision:
             Side("as it is", now),
             Side(f"{name}@{digest(proposal.changes)}", then),
             ground,
+            at_once=arena.at_once,
             watch=arena.watch,
         )
     finally:

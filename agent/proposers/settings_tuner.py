@@ -13,7 +13,7 @@ compared in pairs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -48,8 +48,9 @@ class SettingsTuner:
     paper = "Jamieson and Talwalkar 2016, successive halving, arXiv 1502.07943"
     does = "plays variations of the settings against each other and proposes the best of them"
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, *, grid: Mapping[str, tuple[Any, ...]] = GRID) -> None:
         self._desk = desk
+        self._grid = grid
 
     async def propose(self, trajectories: Sequence[Trajectory]) -> tuple[Change, ...]:
         """The setting that solved more train tasks than what is set, if there is one."""
@@ -94,7 +95,7 @@ class SettingsTuner:
         mine = self._desk.crew.settings
         found = [
             Contender(name, value)
-            for name, values in GRID.items()
+            for name, values in self._grid.items()
             if not named(mine, name)
             for value in values
             if value != value_of(settings, name)

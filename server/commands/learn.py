@@ -64,10 +64,7 @@ def learn(
     Every decision is a change in `journeyman history`; rounds that were killed go on with the same
     command. With `--distill` students are trained in rounds of their own, each before its gate.
     """
-    if recipe(recipe_).trains not in ("sft", "nft"):
-        raise UserError(
-            f"rows of recipe {recipe_} are no rounds' rows", repair="take sft, nft or steps"
-        )
+    _trainable(recipe_)
     called = name or env.replace(":", "-")
     students = learning_students.Wanted(
         env=env,
@@ -86,7 +83,7 @@ def learn(
         return say_json(trained) if as_json else learning_students.told(trained)
     wanted = learning.Wanted(
         env=env,
-        name=called,
+        name=name or f"{called}-loop",
         rounds=rounds_,
         proposers=tuple(dict.fromkeys(one.strip() for one in proposers.split(",") if one.strip())),
         by=by,
@@ -96,3 +93,11 @@ def learn(
     )
     done = go(learning.learned(load(), wanted, as_json=as_json))
     return say_json(done) if as_json else learning.told(done)
+
+
+def _trainable(name: str) -> None:
+    """Raises `UserError` for a recipe whose rows no round can train on, `UnknownName` for none."""
+    if recipe(name).trains not in ("sft", "nft"):
+        raise UserError(
+            f"rows of recipe {name} are no rounds' rows", repair="take sft, nft or steps"
+        )

@@ -63,7 +63,7 @@ async def learned(settings: Settings, wanted: Wanted, *, as_json: bool) -> Evolu
             crew=place.crew,
             proposers=chosen(wanted.proposers, staff),
             curriculum=await off(curriculum, wanted.by, env.tasks("train")),
-            folder=settings.home / "loop" / wanted.name,
+            folder=settings.home / "learning" / wanted.name,
             bounds=wanted.bounds,
             lessons=LESSONS in wanted.proposers,
             at_once=wanted.workers,

@@ -87,13 +87,13 @@ def loop(here: Home, world: Toy) -> Loop:
         crew=here.crew,
         proposers={"says": Says},
         curriculum=InOrder(world.tasks("train")),
-        folder=here.settings.home / "loop" / "toy",
+        folder=here.settings.home / "learning" / "toy",
         bounds=BOUNDS,
     )
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("episode", [5, 8, 14, 27], ids=["train", "proposer", "gate", "held-out"])
+@pytest.mark.parametrize("episode", [8, 14], ids=["proposer", "gate"])
 async def test_a_killed_loop_goes_on_and_plays_nothing_twice(tmp_path: Path, episode: int) -> None:
     kill_at(tmp_path, episode)
     async with place(tmp_path) as here:

@@ -45,6 +45,8 @@ HOMES = {HOMES!r}
 
 def bring(x: str) -> bool:
     """Brings a thing."""
+    if x not in HOMES:
+        return False
     act(HOMES[x])
     act("take " + x)
     return act("give " + x).startswith("Thank you")
@@ -95,11 +97,11 @@ async def test_the_tuner_proposes_the_setting_that_solves_more_and_the_gate_keep
 ) -> None:
     async with place(tmp_path, Player(thinks=True)) as here:
         at, runs = await desk(here)
-        at.bounds = BOUNDS.model_copy(update={"episodes": 90})
-        (change,) = await SettingsTuner(at).propose(runs)
+        grid = {"solver.think": (False, True), "memory.most": (1, 3)}
+        (change,) = await SettingsTuner(at, grid=grid).propose(runs)
         assert change.after == {"name": "solver.think", "value": True}
         assert change.target == "toy/solver.think"
-        assert at.episodes <= 90
+        assert at.episodes <= BOUNDS.episodes
         assert len(change.evidence) > 3
         proposal = Proposal(by="settings", changes=(change,))
         decision = await judge(Arena(await here.crew(), TOY, BOUNDS), proposal, name=at.name)
@@ -115,11 +117,12 @@ async def test_the_tuner_proposes_the_setting_that_solves_more_and_the_gate_keep
 async def test_the_tuner_proposes_nothing_where_nothing_solves_more(tmp_path: Path) -> None:
     async with place(tmp_path, Player(always=True)) as here:
         at, runs = await desk(here)
-        assert await SettingsTuner(at).propose(runs) == ()
+        few = {"memory.most": (1, 3)}
+        assert await SettingsTuner(at, grid=few).propose(runs) == ()
         assert "solved more than what is set" in at.note
         played = at.episodes
         again, _ = await desk(here)
-        await SettingsTuner(again).propose(runs)
+        await SettingsTuner(again, grid=few).propose(runs)
         assert again.episodes == played
         assert len(here.ledger.trajectories(limit=-1)) == played + 4, "no run is played twice"
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from agent.evolving import Evolution
 from envs.errors import UnknownName, UserError
 from server.cli import app
+from server.commands.learning import told
 
 
 def opens(schema: dict[str, Any]) -> dict[str, Any]:
@@ -18,28 +20,23 @@ def opens(schema: dict[str, Any]) -> dict[str, Any]:
     return {"action": schema["properties"]["action"]["enum"][-1]}
 
 
-LOOP = ["learn", "toy", "--proposers", "lessons,shortcuts", "-n", "2", "--held", "2"]
-
-
 @pytest.mark.timeout(280)
-def test_the_loop_prints_its_curve_round_by_round_and_goes_on(
-    serves: Callable[..., dict[str, str]],
+def test_the_loop_prints_its_curve_round_by_round_then_what_was_kept_and_why(
+    serves: Callable[..., dict[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env = serves(opens)
-    done = CliRunner().invoke(app, [*LOOP, "--rounds", "1", "--json"], env=env)
+    line = ["learn", "toy", "--proposers", "lessons,shortcuts", "-n", "2", "--held", "2"]
+    done = CliRunner().invoke(app, [*line, "--rounds", "2", "--json"], env=serves(opens))
     assert done.exit_code == 0, done.output
-    start, first, last = [json.loads(one) for one in done.stdout.splitlines()]
-    assert (start["round"], first["round"]) == (0, 1)
-    assert start["held_out"]["played"] == first["held_out"]["played"] == 2
-    assert first["episodes"] == 2
-    assert first["tokens"] > 0
-    assert last["rounds"][0]["proposals"][0]["by"] == "shortcuts"
-    told = CliRunner().invoke(app, [*LOOP, "--rounds", "2"], env=env)
-    assert told.exit_code == 0, told.output
-    assert "round 0: val 0/2" in told.stdout
-    assert "4 train episodes" in told.stdout
-    assert "kept: nothing" in told.stdout
-    assert "round 2, shortcuts: nothing new" in told.stdout
+    start, first, second, last = [json.loads(one) for one in done.stdout.splitlines()]
+    assert [one["round"] for one in (start, first, second)] == [0, 1, 2]
+    assert start["held_out"] == first["held_out"] == {"won": 0, "played": 2}
+    assert [one["episodes"] for one in (start, first, second)] == [0, 2, 4]
+    assert second["tokens"] > first["tokens"] > 0
+    told(Evolution.model_validate(last))
+    said = capsys.readouterr().out
+    assert "0/2, 0.0% (0.0% to 65.8%)" in said
+    assert "kept: nothing" in said
+    assert "round 2, shortcuts: nothing new" in said
 
 
 def test_proposers_that_there_are_not_are_refused_at_once(
