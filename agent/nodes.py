@@ -52,7 +52,7 @@ async def _skills(state: State, kit: Kit) -> State:
     known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
     new = [as_recalled(one, task_key=kit.task.key) for one in found if one.call.skill not in known]
     if new:
-        told = set(await off(kit.memory.shown, new, _occasion(len(state.get("steps", ())), kit)))
+        told = set(await off(kit.memory.shown, new, occasion(len(state.get("steps", ())), kit)))
         withheld |= {one.lesson for one in new if one.lesson not in told}
     return {
         "offers": [one.model_dump() for one in found if one.call.skill not in withheld],
@@ -81,7 +81,7 @@ async def _lessons(state: State, kit: Kit) -> State:
     known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
     new = [item for item in found if item.lesson not in known]
     if new:
-        told = set(await off(kit.memory.shown, new, _occasion(step, kit)))
+        told = set(await off(kit.memory.shown, new, occasion(step, kit)))
         kept = [item for item in new if item.lesson not in told]
         withheld |= {item.lesson for item in kept}
         shown = [item for item in new if item.lesson in told]
@@ -93,7 +93,8 @@ async def _lessons(state: State, kit: Kit) -> State:
     }
 
 
-def _occasion(step: int, kit: Kit) -> Occasion:
+def occasion(step: int, kit: Kit) -> Occasion:
+    """The run and the step at which lessons come up."""
     name = kit.model.name
     return Occasion(
         run=kit.run,

@@ -27,6 +27,7 @@ from agent.skilled import Toolbox, cut_off
 from agent.state import State, attempt_of, begun, steps_of, verdicts_of
 from agent.transcript import conversation
 from agent.worker import worker
+from distill.rows_synthetic import tag_of
 from envs.errors import EnvError, JourneymanError, boundary
 from envs.types import Env, Frozen, Score, Task
 from memory.life import Bounds, live
@@ -245,7 +246,10 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
         settings=crew.settings.model_copy(update={"store": StoreSettings()}),  # no way to scores
         memory=Notebook(crew.memory) if spec.recall else None,
         skills=crew.skills if spec.skills else None,
-        learn=spec.learn and crew.settings.memory.learn and spec.task.split == "train",
+        learn=spec.learn
+        and crew.settings.memory.learn
+        and spec.task.split == "train"
+        and tag_of(env=spec.task.env, arm=spec.arm) is None,
         tosses=crew.settings.memory.withhold and not spec.thread and not spec.pair,
         forced=spec.forced,
         pair=spec.pair,

@@ -81,6 +81,8 @@ class Attempt(Frozen):
     """Why it was stopped from outside, if it was."""
     advice: tuple[str, ...] = ()
     """What was to be done better after each attempt before it."""
+    notes: tuple[dict[str, Any], ...] = ()
+    """What mechanisms noted in this run, of all attempts; each names its kind in `by`."""
 
 
 def steps_of(state: State) -> tuple[StepRecord, ...]:
@@ -100,6 +102,7 @@ def attempt_of(state: State, task: Task) -> Attempt:
         answer=state.get("answer", ""),
         stop=state.get("stop", ""),
         advice=tuple(state.get("reflections", ())),
+        notes=tuple(state.get("notes", ())),
     )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from agent.proposers.registry import PROPOSERS
 from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
+from agent.strategies_foresight import told as told_of_foresight
 from agent.strategies_students import told as told_of_students
 from envs.types import Frozen
 
@@ -47,6 +48,7 @@ def choices(settings: Settings) -> tuple[Choice, ...]:
         *_verifiers(settings),
         *_learners(settings),
         *_mechanisms(settings),
+        *(Choice.model_validate(one) for one in told_of_foresight(settings.learning)),
         *_proposers(),
         *_writers(),
         *_teachers(),

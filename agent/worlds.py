@@ -5,23 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.challenger import kept
+from agent.imagined import Imagined
+from agent.lookahead import standing
 from agent.settings import Settings
+from distill.rows_synthetic import IMAGINED
 from envs.alfworld import Alfworld
 from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
 from envs.miniwob import MiniWob
+from envs.resident import Resident
 from envs.site import Site
 from envs.toy import Toy
 from envs.types import Env
+from memory.ledger import Ledger
 from skills.challenges import Challenges
 from skills.sandbox import Sandbox
 
-NAMES = ("alfworld", "household", "miniwob", "site", "toy")
+NAMES = ("alfworld", "household", "miniwob", "resident", "site", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     """The environment called `name`; `household:LEVEL` picks a level, `challenges:ENV` holds the
-    tasks that were made up in another.
+    tasks that were made up in another, `imagined:ENV` is a model learnt from runs in another.
 
     Raises `UnknownName`, and `Missing` where its data or packages are not there.
     """
@@ -29,8 +34,12 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     if kind == "challenges" and level:
         return _challenges(level, settings, workers=workers)
     cache = settings.home / "cache" / kind
+    if kind == IMAGINED and level:
+        return _imagined(level, settings)
     if name == "toy":
         return Toy()
+    if name == "resident":
+        return Resident()
     if name == "site":
         return Site(settings.site.folder, executable=settings.browser or "")
     if name == "alfworld":
@@ -51,6 +60,14 @@ def _challenges(name: str, settings: Settings, *, workers: int) -> Env:
         )
     world = open_env(name, settings, workers=workers)
     return Challenges(world, found, sandbox=Sandbox(), owned=True)
+
+
+def _imagined(name: str, settings: Settings) -> Env:
+    ledger = Ledger(settings.store.ledger or settings.home / "ledger.db")
+    try:
+        return Imagined(name, standing(ledger, name))
+    finally:
+        ledger.close()
 
 
 def alfworld_data(settings: Settings) -> Path:

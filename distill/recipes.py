@@ -13,6 +13,7 @@ from distill import (
     rows_pairs,
     rows_reflections,
     rows_splices,
+    rows_synthetic,
     rows_values,
     rows_verifying,
 )
@@ -130,6 +131,10 @@ def _behaviours(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
     return rows_behaviours.behaviour_rows(runs, given.behaviours, held_out_keys=given.held_out_keys)
 
 
+def _imagined(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
+    return rows_synthetic.rows(runs, held_out_keys=given.held_out_keys)
+
+
 RECIPES: dict[str, Recipe] = {
     "sft": Recipe("verified successes, calls of skills as the actions that they did", "", _solved),
     "calls": Recipe(
@@ -184,6 +189,11 @@ RECIPES: dict[str, Recipe] = {
         "successes with a handbook's behaviours before their eyes, without them",
         "Didolkar et al. 2025, Metacognitive Reuse, arXiv 2509.13237",
         _behaviours,
+    ),
+    "imagined": Recipe(
+        "runs in a learned model of an environment (`--from imagined:ENV`); nothing scored them",
+        "Fang et al. 2025, WebEvolver, arXiv 2504.21024",
+        _imagined,
     ),
 }
 

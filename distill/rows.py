@@ -42,13 +42,14 @@ Made = Literal[
     "call",
     "pair",
     "value",
+    "imagined",
     "imported",
 ]
 """A solved attempt; a failed one with the way out; advice that helped; a way marked as one to go or
 to avoid (such rows must keep their mark, or mistakes are taught as solutions); whether an attempt
 reached its goal; which of its steps was wrong; an attempt that may have failed, for losses that
 read `outcome`; a solved one in which calls of skills are learned; one action above another; how
-good a prefix is; a line of somebody else's file."""
+good a prefix is; a way that never was, in a learned model; a line of somebody else's file."""
 
 
 class Origin(Frozen):

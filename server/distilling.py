@@ -18,6 +18,7 @@ from distill.recipes import Given, lines, recipe
 from distill.rows import Line, told_first, write_jsonl
 from distill.rows_expert import expert_runs
 from distill.rows_record import Record, keep, record
+from distill.rows_synthetic import IMAGINED, Tag, genuine
 from distill.rows_taint import stains, untainted
 from envs.errors import Refused, UnknownName, UserError
 from envs.types import SPLITS, Env, Episode, Frozen, Split
@@ -91,6 +92,8 @@ def written(
         ]
     found = [_stamped(line, wanted) for line in (*found, *imported)]
     first = [filters.scored(), filters.unheld(guard), filters.licensed(), untainted(stains(ledger))]
+    asked: tuple[Tag, ...] = ("imagined",) if "imagined" in wanted.recipes else ()
+    first.append(genuine(asked=("tutorial", *asked)))
     kept, report = filters.sifted(found, [*first, *last])
     what = record(kept, write_jsonl(to, kept), recipes=wanted.recipes)
     update = {
@@ -139,7 +142,7 @@ def _runs(ledger: Ledger, wanted: Wanted, world: Worlds, told: Told) -> list[Tra
     for env in wanted.envs or ([None] if own else []):
         arm = wanted.arm or None
         found = ledger.trajectories(env=env, split="train", arm=arm, limit=-1, newest_first=False)
-        if not found and env is not None and env.partition(":")[0] not in (*NAMES, "challenges"):
+        if not found and env is not None and env.partition(":")[0] not in (*NAMES, "challenges", IMAGINED):
             raise UnknownName("environment or file", env, NAMES)
         runs += found
     if wanted.expert:

@@ -89,6 +89,7 @@ def test_rows_come_with_a_report_and_a_record_beside_them(says: Says, tmp_path: 
         "held out",
         "licence",
         "taint",
+        "synthetic",
         "length",
         "duplicates",
         "balance",
