@@ -13,6 +13,9 @@ from memory.ledger import Ledger
 from memory.types import REPLAY, Usage
 from skills.admitting import Outcome, admit
 from skills.induction import induce
+from skills.pages import of_pages
+from skills.pages_induction import induce_pages
+from skills.pages_writing import written_pages
 from skills.showing import by_type, demonstrated, replayed
 from skills.trials import Bounds, Ground
 from skills.types import Draft, Shown, Skill
@@ -49,6 +52,8 @@ class Induction:
         known: Sequence[Skill],  # noqa: ARG002
     ) -> tuple[list[Draft], Usage]:
         """Programs of all wordings that at least two ways share."""
+        if any(of_pages(way.actions) for way in ways):
+            return await off(lambda: written_pages(induce_pages(ways), taken=set())), Usage()
         induced = await off(induce, ways)
         return await off(lambda: written(induced, count=len(ways))), Usage()
 

@@ -13,10 +13,12 @@ from skills.types import Call, Skill, Trial
 def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
     """Arguments under which what is `asked` is one of `goals`; None: it is none of them.
 
-    `{x}` stands for one word, `{x+}` for one or several.
+    `{x}` stands for one word, `{x+}` for one or several; between double quotes for anything.
 
     >>> bound(["put a {x+} in {y}."], "put a red mug in box.")
     {'x': 'red mug', 'y': 'box'}
+    >>> bound(['sign in as "{user}".'], 'sign in as "ann@example.com".')
+    {'user': 'ann@example.com'}
     """
     for goal in goals:
         match = _pattern(goal).fullmatch(asked.strip())
@@ -53,10 +55,13 @@ def _pattern(goal: str) -> re.Pattern[str]:
     """Matches goals that are worded like `goal`; its parameters are groups."""
     seen: set[str] = set()
     pattern = ""
-    for part in re.split(r"(\{\w+\+?\})", goal):
+    parts = re.split(r"(\{\w+\+?\})", goal)
+    for at, part in enumerate(parts):
         if part.startswith("{") and part.endswith("}"):
             name = part.strip("{+}")
-            value = r"\w[\w \-']*?" if part.endswith("+}") else r"\w[\w\-']*"
+            value = r"\w[\w \-']*?" if part.endswith("+}") else r"\w(?:[\w\-'/.:@]*[\w\-'])?"
+            if parts[at - 1].endswith('"') and parts[at + 1].startswith('"'):
+                value = r'[^"]+'
             pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"
             seen.add(name)
         else:

@@ -14,6 +14,7 @@ from typing import Any
 
 from envs.errors import EnvError, clip
 from envs.types import Action, Frozen, Step, ToolSpec
+from skills.pages import equipped
 from skills.sandbox import Sandbox, SandboxLimits, SandboxResult
 
 LIMITS = SandboxLimits(seconds=2.0, memory=64_000_000, calls=2_000, depth=200)
@@ -75,6 +76,7 @@ class Stage:
         self.goal = goal
         self.requires = tuple(requires)
         self.tools = tuple(tools)
+        self._listed = first.admissible is not None  # then commands are understood, besides tools
         self.actions: list[Action] = []
         self.refused: list[str] = []
         self.broken: EnvError | None = None
@@ -107,11 +109,12 @@ class Stage:
 
             return call
 
-        if self.tools:
+        called = {spec.name: tool(spec) for spec in self.tools}
+        if self.tools and not self._listed:
             return {
                 "seen": lambda: self.seen.observation,
                 "goal": lambda: self.goal,
-                **{spec.name: tool(spec) for spec in self.tools},
+                **called,
             }
 
         def act(command: str) -> str:
@@ -124,11 +127,13 @@ class Stage:
             "offered": lambda: list(self.seen.admissible or ()),
             "seen": lambda: self.seen.observation,
             "goal": lambda: self.goal,
+            **called,
         }
 
     def stubs(self) -> str:
         """Signatures of what the code may call."""
-        return tool_stubs(self.tools) if self.tools else TEXT_STUBS
+        called = tool_stubs(self.tools) if self.tools else ""
+        return called + TEXT_STUBS if self._listed or not called else called
 
 
 def play(
@@ -230,7 +235,7 @@ def _run(
 ) -> SandboxResult:
     inside = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     return sandbox.run(
-        f"{source}\n\n{name}({inside})",
+        f"{equipped(source)}\n\n{name}({inside})",
         functions=stage.functions(do),
         stubs=stage.stubs(),
         limits=limits,

@@ -21,8 +21,8 @@ MODULES = frozenset(
     """.split()  # noqa: SIM905
 )
 """What a skill may import: what the sandbox has, less clocks, files and processes."""
-HOST = frozenset(("act", "offered", "seen", "goal"))
-"""Functions of text environments; a skill can't take their names."""
+HOST = frozenset(("act", "offered", "seen", "goal", "page"))
+"""What text environments give skills; no skill can take these names."""
 HIDDEN = frozenset(
     """breakpoint compile delattr eval exec exit getattr globals input locals open quit setattr
     vars""".split()  # noqa: SIM905

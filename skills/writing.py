@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Sequence
 from keyword import iskeyword
 
 from skills.induction import Deed, Induced, Program
@@ -120,7 +121,7 @@ def written(induced: Induced, *, count: int) -> list[Draft]:
     drafts = [likely, reach]
     taken: set[str] = set()
     for program in induced.programs:
-        name = _name(program, taken)
+        name = named(program.goals, program.parameters, taken)
         taken.add(name)
         drafts.append(
             Draft(
@@ -164,14 +165,15 @@ def _reach(search: Search) -> str:
     )
 
 
-def _name(program: Program, taken: set[str]) -> str:
+def named(goals: Iterable[str], parameters: Sequence[str], taken: set[str]) -> str:
+    """A name out of the words of goals, that is free."""
     names = []
-    for goal in program.goals:
+    for goal in goals:
         words = re.findall(r"[a-z]+", re.sub(r"\{\w+\+?\}", " ", goal.casefold()))
         told = [word for word in words if word not in SMALL] or words or ["do"]
         names.append("_".join(dict.fromkeys(told)))
     name = min(names, key=lambda one: (len(one), one))[:48]
-    if name in TAKEN or iskeyword(name) or name in program.parameters:
+    if name in TAKEN or iskeyword(name) or name in parameters:
         name = f"do_{name}"
     free, number = name, 2
     while free in taken or free in ("likely", "reach"):
