@@ -1,0 +1,375 @@
+"""Programs for pages out of successful ways, without a model: what varies comes from the goal.
+
+Ways that do the same to elements of the same roles are laid over each other. A name or a text that
+is the same in all of them is part of the program; one that varies has to stand in the goal, and
+becomes a parameter, as does whatever the goal puts between quotation marks. What a page says when
+it worked, and did not say before, becomes the program's check. No word of any site stands here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from typing import Literal
+
+from envs.pages import PageAction
+from envs.types import Frozen
+from skills.pages import of_pages, understood
+from skills.program import TAKEN
+from skills.types import Shown
+
+LEAST = 2
+"""Ways with goals of their own that a program is written from."""
+SHORTEST = 3
+"""Letters of a word of a goal by which a longer name is known."""
+COMMON = frozenset("the and for with from into this that".split())  # noqa: SIM905
+"""Words of a goal by which nothing is known."""
+BINDS = re.compile(r"\w[\w \-']*")
+"""What a parameter outside of quotation marks can stand for (`skills/calling.py`)."""
+BINDS_ONE = re.compile(r"\w(?:[\w\-'/.:@]*[\w\-'])?")
+"""The same without blanks."""
+
+
+class Part(Frozen):
+    """A text of an action: the name of an element, what is entered, where a drag ends."""
+
+    what: Literal["name", "value", "to"]
+    """Which of them."""
+    text: str = ""
+    """What always stands there; with a parameter, what stands before it."""
+    parameter: str = ""
+    """Its parameter; empty: none."""
+    after: str = ""
+    """What stands behind the parameter."""
+    like: bool = False
+    """Without a parameter: names begin so, and go on with a number that changes (`Cart (3)`)."""
+
+
+class Move(Frozen):
+    """One action of a program."""
+
+    action: PageAction
+    """One of the actions that it comes from: verb, role and number hold for all of them."""
+    parts: tuple[Part, ...] = ()
+    """Its texts."""
+
+
+class PageProgram(Frozen):
+    """What ways with one wording of the goal have in common."""
+
+    goal: str
+    """The wording, with parameters in braces."""
+    parameters: tuple[str, ...]
+    """Names of the parameters, in the order of the goal."""
+    moves: tuple[Move, ...]
+    """What is done, in order."""
+    said: str = ""
+    """What the page says when it worked, with parameters in braces; empty: nothing of the like."""
+    ways: tuple[int, ...] = ()
+    """Which of the ways it was written from."""
+
+
+Span = tuple[int, int]
+What = Literal["name", "value", "to"]
+
+
+class _Slot(Frozen):
+    """Where a text stands in the actions of a group."""
+
+    move: int
+    what: What
+    label: str
+    """What a parameter there would be called."""
+
+
+@dataclass
+class _Row:
+    """A way of a group."""
+
+    number: int
+    shown: Shown
+    actions: list[PageAction]
+    texts: list[str]
+    found: list[Span] = field(default_factory=list)
+    """For each text that is open: where it stands in the goal."""
+    spans: list[Span] = field(default_factory=list)
+    """The parameters in the goal, in its order."""
+
+    @property
+    def goal(self) -> str:
+        return self.shown.task.goal
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """For each text that is open: the number of its parameter."""
+        inside = [[a <= one[0] and one[1] <= b for a, b in self.spans] for one in self.found]
+        return tuple(row.index(True) for row in inside)
+
+    def values(self) -> list[str]:
+        return [self.goal[a:b] for a, b in self.spans]
+
+    def between(self) -> tuple[str, ...]:
+        """The fixed words of the goal."""
+        edges = [0, *(edge for span in self.spans for edge in span), len(self.goal)]
+        return tuple(self.goal[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+
+def induce_pages(shown: Sequence[Shown]) -> list[PageProgram]:
+    """Programs from successful ways through pages, those that most ways support first."""
+    groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
+    for number, way in enumerate(shown):
+        if of_pages(way.actions):
+            actions = [one for line in way.actions if (one := understood(line))]
+            texts = [_text(actions[slot.move], slot.what) for slot in _slots(actions)]
+            kind = way.task.tags[:1]
+            row = _Row(number=number, shown=way, actions=actions, texts=texts)
+            groups[(*kind, *map(_shape, actions))].append(row)
+    programs = [one for rows in groups.values() for one in _laid_over(rows)]
+    return sorted(programs, key=lambda one: (-len(one.ways), one.goal, len(one.moves)))
+
+
+def _shape(action: PageAction) -> tuple[object, ...]:
+    """What has to be the same in ways that are laid over each other."""
+    plain = action.value if action.verb in ("press", "scroll") else ""
+    to = (action.to.role, action.to.nth, action.to.at) if action.to else None
+    return action.verb, action.role, action.nth, action.at, plain, to
+
+
+def _slots(actions: Sequence[PageAction]) -> Iterator[_Slot]:
+    for number, one in enumerate(actions):
+        if one.role:
+            yield _Slot(move=number, what="name", label="item")
+        if one.verb in ("fill", "select", "type"):
+            yield _Slot(move=number, what="value", label=one.name or "text")
+        if one.to and one.to.role:
+            yield _Slot(move=number, what="to", label="target")
+
+
+def _text(action: PageAction, what: What) -> str:
+    if what == "to":
+        return action.to.name if action.to else ""
+    return action.name if what == "name" else action.value
+
+
+def _laid_over(rows: Sequence[_Row]) -> Iterator[PageProgram]:
+    """Programs of ways that do the same to elements of the same roles."""
+    if len({row.goal for row in rows}) < LEAST:
+        return
+    slots = list(_slots(rows[0].actions))
+    counts = {
+        at: before for at, slot in enumerate(slots) if (before := _counting(rows, at, slot.what))
+    }
+    open_ = [
+        at
+        for at in range(len(slots))
+        if (len({row.texts[at] for row in rows}) > 1 and at not in counts)
+        or all(_quoted(row.goal, row.texts[at]) for row in rows)
+    ]
+    affixes = {at: _affixes([row.texts[at] for row in rows]) for at in open_}
+    parts: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
+    for row in rows:
+        found = [
+            _found(row.goal, row.texts[at], affixes[at], part=slots[at].what != "value" or None)
+            for at in open_
+        ]
+        row.found = [one for one in found if one]
+        if row.found and len(row.found) == len(open_):
+            row.spans = _merged(row.found)
+            if all(_binds(row.goal, span) for span in row.spans):
+                parts[(row.between(), row.held)].append(row)
+    for mine in parts.values():
+        if len(mine) < len(rows):
+            yield from _laid_over(mine)  # what varied among all may be the same in these
+        else:
+            yield _program(mine, slots, open_, affixes, counts)
+
+
+def _program(
+    rows: Sequence[_Row],
+    slots: Sequence[_Slot],
+    open_: Sequence[int],
+    affixes: dict[int, tuple[str, str]],
+    counts: dict[int, str],
+) -> PageProgram:
+    first = rows[0]
+    kept = {at: affixes[at] if _affixed(rows, at, affixes[at]) else ("", "") for at in open_}
+    holders = dict(zip(open_, first.held, strict=True))
+    labels: dict[int, str] = {}
+    for at, number in holders.items():
+        # What is clicked on is the thing itself; a field may be named for what is done with it.
+        if slots[at].what != "value" or number not in labels:
+            labels[number] = kept[at][0].strip() or slots[at].label
+    names = _names([labels[number] for number in range(len(first.spans))])
+    parts: dict[int, list[Part]] = defaultdict(list)
+    for at, slot in enumerate(slots):
+        if at in holders:
+            before, after = kept[at]
+            part = Part(what=slot.what, text=before, parameter=names[holders[at]], after=after)
+        else:
+            part = Part(what=slot.what, text=counts.get(at, first.texts[at]), like=at in counts)
+        parts[slot.move].append(part)
+    wording = first.between()[0]
+    for number, fixed in enumerate(first.between()[1:]):
+        quoted = wording.endswith('"') and fixed.startswith('"')
+        several = not quoted and any(" " in row.values()[number] for row in rows)
+        wording += "{" + names[number] + ("+" if several else "") + "}" + fixed
+    return PageProgram(
+        goal=wording,
+        parameters=tuple(names),
+        moves=tuple(
+            Move(action=one, parts=tuple(parts[number])) for number, one in enumerate(first.actions)
+        ),
+        said=_said(rows, names),
+        ways=tuple(row.number for row in rows),
+    )
+
+
+def _affixed(rows: Sequence[_Row], at: int, affixes: tuple[str, str]) -> bool:
+    """Whether what was found of a text in all goals is what stands between its affixes."""
+    inner = [_inner(row.texts[at], affixes) for row in rows]
+    told = all(_phrase(row.goal, one) for row, one in zip(rows, inner, strict=True))
+    return any(affixes) and told and all(map(_digits, inner))
+
+
+def _counting(rows: Sequence[_Row], at: int, what: What) -> str:
+    """What names begin with that differ in a number only, of which no goal speaks; else empty."""
+    texts = [row.texts[at] for row in rows]
+    plain = {re.sub(r"\d+", "", text) for text in texts}
+    before = re.split(r"\d", texts[0])[0]
+    if what != "name" or len(set(texts)) < LEAST or len(plain) > 1 or not before.strip():
+        return ""
+    numbers = [(row.goal, re.findall(r"\d+", row.texts[at])) for row in rows]
+    return "" if all(_phrase(goal, one) for goal, some in numbers for one in some) else before
+
+
+def _digits(text: str) -> bool:
+    return any(letter.isdigit() for letter in text)
+
+
+def _inner(text: str, affixes: tuple[str, str]) -> str:
+    return text[len(affixes[0]) : len(text) - len(affixes[1])]
+
+
+def _affixes(texts: Sequence[str]) -> tuple[str, str]:
+    """What all of them begin and end with, up to a blank."""
+    before = _beginning(texts)
+    before = before[: before.rfind(" ") + 1]
+    after = _beginning([text[len(before) :][::-1] for text in texts])[::-1]
+    after = after[after.find(" ") :] if " " in after else ""
+    return before, after
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """The characters that all of them begin with."""
+    same = [len(set(letters)) == 1 for letters in zip(*texts, strict=False)]
+    return texts[0][: same.index(False) if False in same else len(same)]
+
+
+def _found(goal: str, text: str, affixes: tuple[str, str], *, part: bool | None) -> Span | None:
+    """Where a text stands in a goal: what is between its affixes, if that is a number of sorts,
+    else the whole, else (with `part`) the longest run of the goal's words that is in it.
+    """
+    inner = _inner(text, affixes)
+    if any(affixes) and _digits(inner) and (span := _phrase(goal, inner)):
+        return span
+    if span := _phrase(goal, text):
+        return span
+    best: Span | None = None
+    words = [found.span() for found in re.finditer(r"[\w'-]+", goal)] if part else []
+    for one, (begin, _) in enumerate(words):
+        for _, end in words[one:]:
+            piece = goal[begin:end]
+            if not _phrase(text, piece):
+                break
+            told = [w for w in re.findall(r"[\w'-]+", piece.casefold()) if w not in COMMON]
+            if max(map(len, told), default=0) >= SHORTEST and (
+                best is None or end - begin > best[1] - best[0]
+            ):
+                best = (begin, end)
+    return best
+
+
+def _phrase(text: str, piece: str) -> Span | None:
+    """Where `piece` stands in `text` as whole words, in capitals or not."""
+    if not piece.strip():
+        return None
+    pattern = rf"(?<!\w){re.escape(piece.strip())}(?!\w)"
+    found = re.search(pattern, text, re.IGNORECASE)
+    return found.span() if found else None
+
+
+def _quoted(goal: str, text: str) -> bool:
+    return bool(text) and f'"{text}"'.casefold() in goal.casefold()
+
+
+def _merged(spans: Sequence[Span]) -> list[Span]:
+    """Spans that overlap as one, in order."""
+    merged: list[Span] = []
+    for begin, end in sorted(spans):
+        if merged and begin < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((begin, end))
+    return merged
+
+
+def _binds(goal: str, span: Span) -> bool:
+    """Whether a parameter can stand for what is there (`skills/calling.py`)."""
+    begin, end = span
+    if goal[begin - 1 : begin] == goal[end : end + 1] == '"':
+        return True
+    value = goal[begin:end]
+    return bool(BINDS.fullmatch(value) or BINDS_ONE.fullmatch(value))
+
+
+def _names(labels: Sequence[str]) -> list[str]:
+    """Labels as names of parameters."""
+    names: list[str] = []
+    for label in labels:
+        words = re.findall(r"[a-z][a-z0-9]*", label.casefold())[:3]
+        name = "_".join(words) or "text"
+        name = f"the_{name}" if name in TAKEN or iskeyword(name) else name
+        free, number = name, 2
+        while free in names:
+            free, number = f"{name}_{number}", number + 1
+        names.append(free)
+    return names
+
+
+def _said(rows: Sequence[_Row], names: Sequence[str]) -> str:
+    """What every page said in the end, and not before, that tells of it: a message, or a line with
+    a parameter in it.
+    """
+    common: dict[str, bool] | None = None
+    for row in rows:
+        steps = [row.shown.first, *row.shown.steps]
+        last = _lines(steps[-1].observation)
+        new = {
+            line: told for line, told in last.items() if line not in _lines(steps[-2].observation)
+        }
+        values = sorted(zip(row.values(), names, strict=True), key=lambda one: -len(one[0]))
+        lines: dict[str, bool] = {}
+        for line, message in new.items():
+            for value, name in values:
+                line = re.sub(re.escape(value), "{" + name + "}", line, flags=re.IGNORECASE)
+            if message or "{" in line:
+                lines[line] = message
+        common = lines if common is None else {k: v for k, v in common.items() if k in lines}
+    told = [line for line in common or {} if re.search(r"[A-Za-z]{3}", re.sub(r"{\w+}", "", line))]
+    ranked = sorted(told, key=lambda line: (not (common or {})[line], "{" not in line, len(line)))
+    return ranked[0] if ranked else ""
+
+
+def _lines(observation: str) -> dict[str, bool]:
+    """What stands on a page, without roles; True where it is a message."""
+    found: dict[str, bool] = {}
+    for line in observation.split("\n")[1:]:
+        match = re.fullmatch(r'\s*([a-z]+) "((?:[^"\\]|\\.)*)".*', line)
+        if match:
+            found[match[2]] = match[1] in ("status", "alert")
+        elif '"' not in line and "{" not in line and not line.startswith("["):
+            found[line.strip()] = False
+    return found

@@ -1,0 +1,107 @@
+"""Programs for pages as Python over the object `page`, written out so that a person can read it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from envs.pages import quote
+from skills.pages_induction import Move, PageProgram, Part
+from skills.types import Draft
+from skills.writing import named
+
+
+def written_pages(programs: Sequence[PageProgram], *, taken: set[str]) -> list[Draft]:
+    """A draft for each program; names in `taken` are not given again, and grow by these."""
+    drafts: list[Draft] = []
+    for program in programs:
+        name = named((program.goal,), program.parameters, taken)
+        taken.add(name)
+        drafts.append(
+            Draft(
+                name=name,
+                code=_function(name, program),
+                goals=(program.goal,),
+                requires=tuple(dict.fromkeys(_filled(move, "*") for move in program.moves)),
+                ways=program.ways,
+            )
+        )
+    return drafts
+
+
+def _function(name: str, program: PageProgram) -> str:
+    head = ", ".join(f"{one}: str" for one in program.parameters)
+    told = ", then ".join(f"`{_filled(move, '')}`" for move in program.moves)
+    lines = [
+        f"def {name}({head}) -> bool{'' if program.said else ' | None'}:",
+        f'    """{_clean(program.goal)}',
+        "",
+        f"    Does {_clean(told)}.",
+        '    """',
+    ]
+    for move in program.moves:
+        lines += [f"    if not {_call(move)}:", "        return False"]
+    if program.said:
+        lines.append(f"    return page.shows({_formatted(program.said)})")
+    else:
+        lines.append("    return None  # the page does not say whether it was what was asked")
+    return "\n".join([*lines, ""])
+
+
+def _call(move: Move) -> str:
+    """One action as an expression."""
+    action = move.action
+    if action.at is not None or action.verb in ("type", "scroll", "wait", "back", "drag"):
+        return f'act({_command(move)}).split("\\n")[0].endswith(": done")'
+    if action.verb == "press" and not action.role:
+        return f"page.press({quote(action.value)})"
+    name = next(part for part in move.parts if part.what == "name")
+    inside = [quote(action.role), _expression(name)]
+    inside += [_expression(part) for part in move.parts if part.what == "value"]
+    inside += [f"nth={action.nth}"] if action.nth > 1 else []
+    inside += ["like=True"] if name.parameter or name.like else []
+    return f"page.{action.verb.replace('-', '_')}({', '.join(inside)})"
+
+
+def _command(move: Move) -> str:
+    """The line of an action that the object has no word for, as an expression."""
+    text = _filled(move, "")
+    return f"f{quote(text)}" if any(part.parameter for part in move.parts) else quote(text)
+
+
+def _expression(part: Part) -> str:
+    if not part.parameter:
+        return quote(part.text)
+    if not (part.text or part.after):
+        return part.parameter
+    return "f" + quote(_braced(part.text) + "{" + part.parameter + "}" + _braced(part.after))
+
+
+def _braced(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _formatted(said: str) -> str:
+    return ("f" if "{" in said else "") + quote(said)
+
+
+def _filled(move: Move, star: str) -> str:
+    """The action as a line, with `star`, or the parameter in braces, for what varies."""
+    texts = {
+        part.what: part.text + (star or "{" + part.parameter + "}") + part.after
+        if part.parameter
+        else part.text + ("*" if part.like else "")
+        for part in move.parts
+    }
+    action = move.action
+    to = action.to.model_copy(update={"name": texts["to"]}) if action.to and "to" in texts else None
+    update = {
+        "name": texts.get("name", action.name),
+        "value": texts.get("value", action.value),
+        "to": to or action.to,
+    }
+    return str(action.model_copy(update=update))
+
+
+def _clean(text: str) -> str:
+    return re.sub(r'"+$', "'", text.replace("\\", "").replace('"""', "'")).strip()
