@@ -108,7 +108,7 @@ def test_solutions_are_shown_on_train_only(site: Site) -> None:
 def test_tools_do_what_lines_do(site: Site) -> None:
     episode = site.open(named("wish-1"))
     spot = {"role": "textbox", "name": "Search the shop"}
-    episode.step(Action(tool="fill", arguments={**spot, "value": "lantern"}))
+    episode.step(Action(tool="fill", arguments={**spot, "text": "lantern"}))
     episode.step(Action(tool="click", arguments={"role": "button", "name": "Search"}))
     step = episode.step(Action(tool="click", arguments={"role": "link", "name": "Camping lantern"}))
     assert "[/product/camping-lantern]" in step.observation
