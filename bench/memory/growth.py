@@ -11,6 +11,7 @@ a run that was stopped goes on from what the ledger holds.
 from __future__ import annotations
 
 import random
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,8 +35,10 @@ from memory.index import Index
 from memory.ledger import Ledger
 from memory.life import Bounds, live
 from memory.query import Query, searched
-from memory.recall import Memory
+from memory.recall import Memory, render
+from memory.text import estimate_tokens
 from memory.types import SHOWABLE, Exposure, Lesson, StepRecord, Trajectory
+from memory.vectors import ListIndex
 
 BEGAN = 1_700_000_000.0
 """When the first episode took place, by the clock of this experiment."""
@@ -85,6 +88,8 @@ class Point(Frozen):
     """Bytes of the ledger."""
     index: int
     """Bytes of the index."""
+    recalled: tuple[float, int] = (0.0, 0)
+    """Tokens that recall adds to a prompt: the mean of 50 tasks, and the most."""
 
 
 class Known:
@@ -238,13 +243,19 @@ def grow(
     episodes: int,
     rule: Rule | None,
     told: Told = lambda _text: None,
+    listed: bool = False,
 ) -> list[Point]:
-    """Plays on from what is in `folder` up to `episodes`, and gives back all points."""
+    """Plays on from what is in `folder` up to `episodes`, and gives back all points.
+
+    `listed`: vectors are kept in memory while it plays, and the index is built at the points, to be
+    weighed. Most of an episode's time is Chroma's, which writes each lesson to disk by itself.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     now = [BEGAN]
     known = Known(embedder)
     ledger = Ledger(folder / "ledger.db", clock=lambda: now[0])
-    memory = Memory(ledger, Index(folder / "index", known), clock=lambda: now[0])
+    index = ListIndex(known) if listed else Index(folder / "index", known)
+    memory = Memory(ledger, index, clock=lambda: now[0])
     try:
         memory.sync()
         writes: list[float] = []
@@ -325,12 +336,14 @@ def _look(
     writes: Sequence[float],
 ) -> Point:
     known = memory.index.embedder
-    spans = []
+    spans: list[float] = []
+    told: list[int] = []
     for number in range(50):
         attempt = script.attempt(episodes + number)
         query = Query(goal=attempt.task.goal, observation=attempt.first, env="alfworld")
         began, spent = time.perf_counter(), known.spent if isinstance(known, Known) else 0.0
-        memory.recall(query, budget_tokens=256, floor=0.35, most=3, guard=True)
+        found = memory.recall(query, budget_tokens=256, floor=0.35, most=3, guard=True)
+        told.append(estimate_tokens(render(found)) if found else 0)
         waited = known.spent - spent if isinstance(known, Known) else 0.0
         spans.append((time.perf_counter() - began - waited) * 1e3)
     lessons = memory.ledger.lessons(limit=-1)
@@ -352,8 +365,20 @@ def _look(
         recall=times_of(spans),
         write=times_of(writes),
         ledger=size(folder, "ledger.db*"),
-        index=size(folder / "index", "**/*"),
+        index=_weighed(memory, folder),
+        recalled=(sum(told) / len(told), max(told)),
     )
+
+
+def _weighed(memory: Memory, folder: Path) -> int:
+    """Bytes of the index; one in memory is written down for it."""
+    if not isinstance(memory.index, ListIndex):
+        return size(folder / "index", "**/*")
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        whole = Memory(memory.ledger, Index(Path(place), memory.index.embedder))
+        whole.rebuild()
+        whole.index.close()
+        return size(Path(place), "**/*")
 
 
 def _alike(lessons: Sequence[Lesson], embedder: Embedder) -> int:

@@ -89,6 +89,16 @@ class Spot(NamedTuple):
     series: int = 0
 
 
+class Mark(NamedTuple):
+    """Something that happened; marks of one sort look alike."""
+
+    x: float
+    lane: str
+    sort: str
+    series: int = 0
+    hollow: bool = False
+
+
 class Line(NamedTuple):
     """A curve with its band; a line with one point is drawn across, as something to compare."""
 
@@ -213,6 +223,31 @@ def bars(parts: Mapping[str, Mapping[str, int]], *, name: str, alt: str) -> Char
 
     (wide, narrow), below = _rows(list(parts)), _legended(0.0, len(OUTCOMES))[1]
     return _chart(paint, name=name, alt=alt, height=(max(wide, 2.2), narrow + below))
+
+
+def events(marks: Sequence[Mark], *, lanes: Sequence[str], name: str, alt: str) -> Chart:
+    """What happened, in order from left to right, in a lane for each sort of thing."""
+
+    def paint(axes: Axes, wide: bool) -> None:
+        for at, sort in enumerate(dict.fromkeys(mark.sort for mark in marks)):
+            some = [mark for mark in marks if mark.sort == sort]
+            series = next(mark.series for mark in some)
+            axes.plot(
+                [mark.x for mark in some], [lanes.index(mark.lane) for mark in some],
+                SHAPES[series % SERIES], color=_colour(series), label=sort, ls="none",
+                markersize=7 if wide else 5, clip_on=False, zorder=3 + at,
+                markerfacecolor="none" if some[0].hollow else _colour(series),
+            )  # fmt: skip
+        axes.set_yticks(range(len(lanes)), list(lanes))
+        axes.set_ylim(len(lanes) - 0.5, -0.5)
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6 if wide else 4, integer=True))
+        axes.grid(axis="y", linewidth=0.7)
+        axes.set_xlabel("changes, oldest first")
+        _legend(axes, wide=wide)
+
+    (wide, narrow), below = _rows(list(lanes)), _legended(0.0, 4)[1]
+    return _chart(paint, name=name, alt=alt, height=(max(wide, 2.0), narrow + below))
 
 
 def reliability(lines: Sequence[Line], *, name: str, alt: str) -> Chart:

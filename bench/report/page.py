@@ -61,7 +61,7 @@ def page(
         runs if results.measured else None,
     ]
     played = _played(results, cells)
-    return _render(
+    return render(
         [_once(section) for section in sections if section],
         title=experiment.title,
         eyebrow=f"Experiment: {experiment.name}",
@@ -75,7 +75,7 @@ def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
     sections = [_entry(experiment, rows) for experiment, rows in experiments]
     empty = Text(text="No experiment is played yet: `journeyman bench` lists them.", tone="dim")
     nothing = Section(id="experiments", title="Experiments", blocks=(empty,))
-    return _render(
+    return render(
         sections or [nothing],
         title="What was measured",
         eyebrow="Journeyman",
@@ -138,7 +138,8 @@ def _played(results: Results, cells: int | None) -> str:
     return f"{done} of {words.plural(cells, 'cell')} played so far."
 
 
-def _render(sections: list[Section], **head: str) -> str:
+def render(sections: Sequence[Section], **head: str) -> str:
+    """A page of these sections; `head` has title, eyebrow, note and played, in words."""
     environment = Environment(
         loader=HERE, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

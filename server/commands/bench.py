@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -11,9 +12,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from agent.home import ledger_place
 from agent.settings import load
 from envs.errors import Missing, UserError
 from memory.intervals import wilson
+from memory.ledger import Ledger
 from server.console import err, out, safe, say_json, table
 
 
@@ -108,10 +111,20 @@ def _compare(known: Any, now: Any, *, alike: bool, as_json: bool) -> NoReturn:
 def report(
     name: Annotated[str, typer.Argument(help="An experiment; none: all, and their index")] = "",
     folder: Annotated[Path | None, typer.Option(help="Where pages are written")] = None,
+    journal: Annotated[
+        bool, typer.Option("--journal", help="Only the page of what this agent learned")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="What was written")] = False,
 ) -> None:
-    """Writes the page of an experiment (or of all) and the tables beside it."""
+    """Writes the page of an experiment (or of all), the tables beside it, and the journal."""
     _installed()
+    if journal:
+        written = [_journal(folder)]
+        if as_json:
+            say_json({"written": [str(path) for path in written]})
+        else:
+            out.print(f"wrote {safe(str(written[0]))}")
+        return
     from bench.lab.session import folder_of
     from bench.lab.types import FOLDER
     from bench.lab.view import played, summary, write_index, write_pages
@@ -124,6 +137,8 @@ def report(
         raise UserError("there are no experiments", repair="run one: journeyman bench small")
     written = [write_pages(folder_of(settings, one), place) for one in names]
     written.append(write_index(root, place))
+    if not name:
+        written.append(_journal(place))
     if as_json:
         say_json({"written": [str(path) for path in written]})
         return
@@ -132,6 +147,15 @@ def report(
         table(one, columns, rows)
     for path in written:
         out.print(f"wrote {safe(str(path))}")
+
+
+def _journal(folder: Path | None) -> Path:
+    """Writes the page of what was learned in this home."""
+    from bench.report.journal import write
+
+    settings = load()
+    with closing(Ledger(ledger_place(settings))) as ledger:
+        return write(settings.home, ledger, folder or settings.home / "reports")
 
 
 class _Shown:

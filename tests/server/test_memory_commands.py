@@ -64,7 +64,8 @@ def home(tmp_path: Path) -> Path:
 
 def test_the_past_is_shown_and_compared(home: Path) -> None:
     moment = asked("history", "b", home=home)[0]["id"]
-    assert [one["id"] for one in asked("as-of", moment, home=home)] == ["b", "a"]
+    then = asked("as-of", moment, home=home)
+    assert ([one["id"] for one in then["lessons"]], then["others"]) == (["b", "a"], [])
     assert [one["id"] for one in asked("memory", "list", "--as-of", moment, home=home)] == [
         "b",
         "a",
