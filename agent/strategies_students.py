@@ -31,31 +31,13 @@ TOLD: tuple[tuple[str, str, str, str], ...] = (
         "gap",
         "refuses a verifier that lets through no better than what comes",
         "Song et al. 2024, Mind the Gap, arXiv 2412.02674",
-        "journeyman eval gap --strict",
+        "journeyman distill; journeyman eval gap --strict",
     ),
     (
         "rebalanced",
         "few rows of tasks that are often solved, rarely solved ones repeated",
         "Guo et al. 2025, Head-Tail Re-balancing, arXiv 2510.26474",
         "journeyman distill --most-per-task 2 --least-per-task 2",
-    ),
-    (
-        "votes",
-        "rows of unlabelled tasks, by the share of votes",
-        "Huang et al. 2022, LLMs Can Self-Improve, arXiv 2210.11610",
-        f"{PYTHON}distill.votes",
-    ),
-    (
-        "followups",
-        "keeps runs whose way holds on follow-up tasks",
-        "Lee et al. 2024, CREST, arXiv 2411.06387",
-        f"{PYTHON}distill.followups",
-    ),
-    (
-        "guidance",
-        "runs under guidance worked out from a general guideline; rows leave it out",
-        "Peng et al. 2024, ReGenesis, arXiv 2410.02108",
-        f"{PYTHON}distill.guidelines",
     ),
     (
         "planted",

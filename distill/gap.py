@@ -16,6 +16,9 @@ from envs.types import Frozen
 from memory.intervals import newcombe, wilson
 from memory.types import Trajectory
 
+ENOUGH = 20
+"""Held-out tasks from which a gap that is not positive says that there is none."""
+
 
 class Gap(Frozen):
     """A generator and its filter on a labelled hold-out."""
@@ -102,6 +105,26 @@ def gap(runs: Iterable[Trajectory]) -> Gap:
     kept = [bool(run.verdicts and run.verdicts[-1].accepted) for run in first.values()]
     both = [a and b for a, b in zip(won, kept, strict=True)]
     return Gap(runs=len(first), won=sum(won), kept=sum(kept), kept_won=sum(both))
+
+
+def worth(found: Gap, *, env: str, force: bool = False) -> str:
+    """What is to be said before a model's own runs in `env` are trained on; empty where it is good.
+
+    Raises `Refused` where enough held-out runs show no gain, unless `force`.
+    """
+    if found.positive:
+        return ""
+    play = f"journeyman run {env} --split val -n {ENOUGH} --no-learn"
+    if found.runs < ENOUGH:
+        known = found.said() if found.runs else "no val runs"
+        return f"whether own runs in {env} are worth training on is not known ({known}): {play}"
+    told = f"in {env} the verifier lets through no better than what comes: {found.said()}"
+    if not force:
+        raise Refused(
+            f"training on its own runs would gain nothing; {told}",
+            repair=f"take a teacher (--from-expert {env}), another verifier, or --force",
+        )
+    return f"{told}; forced"
 
 
 def require(found: Gap, *, override: bool = False) -> None:

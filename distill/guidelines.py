@@ -16,6 +16,8 @@ from pydantic import Field
 from distill.rows import Row
 from envs.types import Frozen
 
+STEPS, AFTER = "\n\nSteps:\n", "\n\n(After the guideline: "
+
 
 class Guidance(Frozen):
     """From abstract to concrete, for one task."""
@@ -28,8 +30,17 @@ class Guidance(Frozen):
     """The steps that follow from it, one a line."""
 
     def brief(self) -> str:
-        """What a player reads before the run."""
-        return f"{self.adapted}\n\nSteps:\n{self.structure}"
+        """What a player reads before the run; `read` tells the three apart again."""
+        return f"{self.adapted}{STEPS}{self.structure}{AFTER}{self.guideline})"
+
+
+def read(brief: str) -> Guidance | None:
+    """The guidance that a run had before it, by its brief; None where that is none."""
+    adapted, _, rest = brief.partition(STEPS)
+    structure, _, guideline = rest.rpartition(AFTER)
+    if not (adapted and structure and guideline.endswith(")") and guideline[:-1]):
+        return None
+    return Guidance(guideline=guideline[:-1], adapted=adapted, structure=structure)
 
 
 class GuidedRow(Row):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 
 from distill import (
+    followups,
+    guidelines,
     rows_behaviours,
     rows_calls,
     rows_mistakes,
@@ -16,12 +18,13 @@ from distill import (
     rows_synthetic,
     rows_values,
     rows_verifying,
+    votes,
 )
 from distill.attempts import Tried
 from distill.rows import Line, rows
 from distill.rows_groups import rates, tries
 from envs.errors import Refused, UnknownName
-from envs.types import Episode
+from envs.types import Env, Episode
 from memory.types import Trajectory
 
 
@@ -50,6 +53,10 @@ class Given:
     """A fresh episode of a run's task and seed, for recipes that play."""
     first_wrong: rows_splices.Judge = at_parting
     """Which step of a failed attempt was the first wrong one."""
+    world: Callable[[str], Env] | None = None
+    """Environments by name, for recipes that play further tasks."""
+    guidance: Mapping[str, guidelines.Guidance] = field(default_factory=dict)
+    """What stood before runs that had guidance, by their ids."""
 
 
 Make = Callable[[Sequence[Trajectory], Given], Iterable[Line]]
@@ -135,6 +142,36 @@ def _imagined(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
     return rows_synthetic.rows(runs, held_out_keys=given.held_out_keys)
 
 
+def _votes(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
+    free = [run for run in runs if run.task_key not in given.held_out_keys]
+    return iter(votes.voted(free).rows)
+
+
+def _followups(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
+    if given.world is None:
+        raise Refused("followups plays other tasks, and was given no environment", repair="name it")
+    for env in dict.fromkeys(run.env for run in runs):
+        own = list(
+            rows(
+                [run for run in runs if run.env == env],
+                held_out_keys=given.held_out_keys,
+                retries=given.retries,
+            )
+        )
+        if not own:
+            continue
+        world, wanted = given.world(env), {row.metadata.trajectory for row in own}
+        siblings = followups.nearby(world.tasks("train"))
+        tried = [run for run in runs if run.id in wanted]
+        found = followups.sifted(tried, followups.again(world), siblings=siblings)
+        held = {one.trajectory for one in found.kept}
+        yield from (row for row in own if row.metadata.trajectory in held)
+
+
+def _guided(runs: Sequence[Trajectory], given: Given) -> Iterator[Line]:
+    return guidelines.guided(rows(runs, held_out_keys=given.held_out_keys), given.guidance)
+
+
 RECIPES: dict[str, Recipe] = {
     "sft": Recipe("verified successes, calls of skills as the actions that they did", "", _solved),
     "calls": Recipe(
@@ -189,6 +226,21 @@ RECIPES: dict[str, Recipe] = {
         "successes with a handbook's behaviours before their eyes, without them",
         "Didolkar et al. 2025, Metacognitive Reuse, arXiv 2509.13237",
         _behaviours,
+    ),
+    "votes": Recipe(
+        "answers to unlabelled tasks that most samples agree on; nobody checked them",
+        "Huang et al. 2022, LLMs Can Self-Improve, arXiv 2210.11610",
+        _votes,
+    ),
+    "followups": Recipe(
+        "successes whose way holds on follow-ups: other seeds, and tasks with the same goal",
+        "Lee et al. 2024, CREST, arXiv 2411.06387",
+        _followups,
+    ),
+    "guidelines": Recipe(
+        "successes under guidance worked out from a general guideline, without it",
+        "Peng et al. 2024, ReGenesis, arXiv 2410.02108",
+        _guided,
     ),
     "imagined": Recipe(
         "runs in a learned model of an environment (`--from imagined:ENV`); nothing scored them",

@@ -42,6 +42,7 @@ Made = Literal[
     "call",
     "pair",
     "value",
+    "voted",
     "imagined",
     "imported",
 ]
@@ -49,7 +50,8 @@ Made = Literal[
 to avoid (such rows must keep their mark, or mistakes are taught as solutions); whether an attempt
 reached its goal; which of its steps was wrong; an attempt that may have failed, for losses that
 read `outcome`; a solved one in which calls of skills are learned; one action above another; how
-good a prefix is; a way that never was, in a learned model; a line of somebody else's file."""
+good a prefix is; an answer that nobody checked, by the most votes; a way that never was, in a
+learned model; a line of somebody else's file."""
 
 
 class Origin(Frozen):

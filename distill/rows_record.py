@@ -45,6 +45,8 @@ class Record(Frozen):
     """Rows by type of task."""
     teachers: dict[str, int] = Field(default_factory=dict)
     """Rows by who acted."""
+    label_free: int = 0
+    """Rows that no environment, tool or person checked (`votes`)."""
     licences: dict[str, int] = Field(default_factory=dict)
     """Imported rows by their licence; a student gets no looser one than its rows."""
     imported: dict[str, int] = Field(default_factory=dict)
@@ -73,6 +75,7 @@ def record(lines: Sequence[Line], written: Written, *, recipes: Sequence[str]) -
         made=_counted(origin.made for origin in origins),
         types=_counted(origin.task_type for origin in origins),
         teachers=_counted(origin.teacher for origin in origins),
+        label_free=sum(origin.made == "voted" for origin in origins),
         licences=_counted(origin.licence for origin in foreign),
         imported=_counted(origin.source for origin in foreign),
     )

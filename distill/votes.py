@@ -18,7 +18,7 @@ from typing import Any, Literal
 from distill.rows import Row, origin_of, quotes
 from distill.rows_turns import attempted, spoken, weighted
 from envs.types import Frozen
-from memory.types import Trajectory
+from memory.types import REPLAY, Trajectory
 
 SHARE = 0.7
 """Least share of votes."""
@@ -73,7 +73,7 @@ def voted(
     for run in runs:
         if run.score is not None:
             labelled += 1
-        elif run.split == "train" and not run.error and read(run):
+        elif run.split == "train" and not run.error and run.arm != REPLAY and read(run):
             votes[run.task_key].append((read(run), run))
     rows: list[Row] = []
     shares: dict[str, float] = {}
@@ -122,7 +122,7 @@ def _rationales(runs: Iterable[Trajectory], *, most: int) -> list[Row]:
         mark = json.dumps([turn for turn in messages if "weight" in turn], sort_keys=True)
         if len(rows) < most and mark not in seen and not quotes(messages, run.steps):
             seen.add(mark)
-            origin = origin_of(run, steps=len(attempt), rebuilt=rebuilt)
+            origin = origin_of(run, steps=len(attempt), rebuilt=rebuilt, made="voted")
             whose = {"teacher": TEACHER, "outcome": None}
             rows.append(Row(messages=messages, metadata=origin.model_copy(update=whose)))
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from agent.settings import Settings
 from agent.transcript import prompt
 from agent.worlds import NAMES, open_env
 from distill import filters
+from distill.gap import gap, worth
+from distill.guidelines import Guidance
+from distill.guidelines import read as guided_by
 from distill.reading import read
 from distill.recipes import Given, lines, recipe
 from distill.rows import Line, told_first, write_jsonl
@@ -20,11 +23,12 @@ from distill.rows_expert import expert_runs
 from distill.rows_record import Record, keep, record
 from distill.rows_synthetic import IMAGINED, Tag, genuine
 from distill.rows_taint import stains, untainted
+from distill.votes import TEACHER as VOTED
 from envs.errors import Refused, UnknownName, UserError
 from envs.types import SPLITS, Env, Episode, Frozen, Split
 from memory.clock import iso
 from memory.ledger import Ledger
-from memory.types import Trajectory
+from memory.types import REPLAY, Trajectory
 from skills.calling import success
 from skills.library import Library
 
@@ -57,6 +61,8 @@ class Wanted(Frozen):
     """Round of self-training."""
     held: tuple[Split, ...] = HELD
     """Splits whose tasks are kept out."""
+    force: bool = False
+    """Write rows of own runs although the gap says that they gain nothing."""
 
 
 Filters = Sequence[filters.Filter]
@@ -75,7 +81,8 @@ def written(
     """Makes rows, sifts them, and writes them with their record; nothing where that is refused.
 
     `last` are filters that work after those that always do: score, held-out tasks, licence, taint.
-    Raises `Refused` for recipes that train different things, and what recipes and filters raise.
+    Raises `Refused` for recipes that train different things, for own runs that gain nothing by the
+    verifier, and what recipes and filters raise.
     """
     trains = {name: recipe(name).trains for name in wanted.recipes}
     if len(set(trains.values())) > 1:
@@ -95,6 +102,7 @@ def written(
     asked: tuple[Tag, ...] = ("imagined",) if "imagined" in wanted.recipes else ()
     first.append(genuine(asked=("tutorial", *asked)))
     kept, report = filters.sifted(found, [*first, *last])
+    notes += _gained(ledger, kept, force=wanted.force)
     what = record(kept, write_jsonl(to, kept), recipes=wanted.recipes)
     update = {
         "filters": report,
@@ -142,7 +150,11 @@ def _runs(ledger: Ledger, wanted: Wanted, world: Worlds, told: Told) -> list[Tra
     for env in wanted.envs or ([None] if own else []):
         arm = wanted.arm or None
         found = ledger.trajectories(env=env, split="train", arm=arm, limit=-1, newest_first=False)
-        if not found and env is not None and env.partition(":")[0] not in (*NAMES, "challenges", IMAGINED):
+        if (
+            not found
+            and env is not None
+            and env.partition(":")[0] not in (*NAMES, "challenges", IMAGINED)
+        ):
             raise UnknownName("environment or file", env, NAMES)
         runs += found
     if wanted.expert:
@@ -194,7 +206,8 @@ def _given(
     if "behaviours" in wanted.recipes:
         changes = ledger.changes(kind="lesson", limit=-1)
         behaviours = {one.target for one in changes if one.actor == ACTOR}
-    plays = "agent-r" in wanted.recipes
+    guidance = _guidance(ledger, runs) if "guidelines" in wanted.recipes else {}
+    plays = {"agent-r", "followups"} & set(wanted.recipes)
     return Given(
         held_out_keys=keys if plays else (),
         retries=wanted.retries,
@@ -202,7 +215,34 @@ def _given(
         instruction=instruction("advice"),
         about=about,
         open=episode,
+        world=world,
+        guidance=guidance,
     )
+
+
+def _guidance(ledger: Ledger, runs: Sequence[Trajectory]) -> dict[str, Guidance]:
+    """What stood before runs, as they were asked for."""
+    found: dict[str, Guidance] = {}
+    for run in runs:
+        with suppress(UnknownName):
+            read = guided_by(str(ledger.run(run.id).spec.get("brief", "")))
+            found |= {run.id: read} if read else {}
+    return found
+
+
+def _gained(ledger: Ledger, lines: Sequence[Line], *, force: bool) -> tuple[str, ...]:
+    """What the gap between doing and verifying says of models that learn from their own runs."""
+    own: dict[str, set[str]] = {}
+    for line in lines:
+        about = line.metadata
+        if not about.source and about.teacher in (f"model {about.model}", VOTED):
+            own.setdefault(about.env, set()).add(about.model)
+    notes: list[str] = []
+    for env, models in sorted(own.items()):
+        runs = ledger.trajectories(env=env, split="val", limit=-1)
+        found = gap(run for run in runs if run.model in models and run.arm != REPLAY)
+        notes.append(worth(found, env=env, force=force))
+    return tuple(filter(None, notes))
 
 
 def _about(ledger: Ledger, ids: set[str]) -> dict[tuple[str, int], str]:

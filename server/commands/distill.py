@@ -53,6 +53,9 @@ Retries = Annotated[bool, typer.Option("--retries", help="Let oracle retries cou
 AsStudent = Annotated[
     bool, typer.Option("--as-student", help="Put the student's instruction before what it learns")
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write own runs although the gap says they gain nothing")
+]
 List = Annotated[bool, typer.Option("--recipes", help="List the recipes, and end")]
 
 
@@ -80,6 +83,7 @@ def distill(
     licence: Licence = "",
     retries: Retries = False,
     as_student: AsStudent = False,
+    force: Force = False,
     list_: List = False,
     as_json: Json = False,
 ) -> None:
@@ -100,6 +104,7 @@ def distill(
         licence=licence,
         round=round_,
         held=splits(held or HELD),
+        force=force,
     )
     last = [
         filters.lengths(steps=steps),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distill.gap import Gap, gap, require
+from distill.gap import ENOUGH, Gap, gap, require, worth
 from envs.errors import Refused
 from envs.types import Score
 from memory.types import Trajectory, Verdict
@@ -87,3 +87,20 @@ def test_without_a_positive_gap_distilling_is_refused_unless_overridden(mechanis
     with pytest.raises(Refused, match=r"not known to be better .*: \+0.0% .*override this"):
         require(bad, override=not mechanism)
     require(bad, override=True)
+
+
+def test_own_runs_are_refused_where_enough_tasks_show_no_gain_and_a_teacher_is_named() -> None:
+    nothing = gap(holdout(right=False))
+    why = r"gain nothing; in toy the .*20/40.*take a teacher .--from-expert toy.*--force"
+    with pytest.raises(Refused, match=why):
+        worth(nothing, env="toy")
+    assert worth(nothing, env="toy", force=True).endswith("forced")
+    assert worth(gap(holdout(right=True)), env="toy") == ""
+
+
+@pytest.mark.parametrize("runs", [0, ENOUGH - 1])
+def test_too_few_held_out_tasks_say_nothing_but_how_to_get_more(runs: int) -> None:
+    found = gap(run(n, won=False, accepted=True) for n in range(runs))
+    told = worth(found, env="toy")
+    assert "is not known" in told
+    assert told.endswith("journeyman run toy --split val -n 20 --no-learn")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from agent.transcript import _calls
+from distill.guidelines import Guidance, GuidedRow, read
 from distill.recipes import RECIPES, Given, lines
 from distill.rows import Pair, Row, Valued
 from distill.rows_calls import OFFERED
@@ -263,17 +265,62 @@ def test_reflections_need_an_instruction_and_mistakes_keep_their_mark() -> None:
     assert marks == ["correct", "incorrect", "incorrect", "correct"]
 
 
+def unlabelled(name: str, answer: str) -> Trajectory:
+    return attempt(
+        name,
+        won=True,
+        score=None,
+        steps=(),
+        messages=(
+            {"role": "user", "content": "How many?"},
+            {"role": "assistant", "content": answer},
+        ),
+    )
+
+
+def test_votes_are_rows_of_what_nobody_scored() -> None:
+    runs = [unlabelled(f"u{n}", f"Way {n}.\nAnswer: {9 if n else 8}") for n in range(4)]
+    found = lines("votes", [*RUNS, *runs])
+    assert [one.metadata.trajectory for one in found] == ["u1", "u2", "u3"]
+    assert {(one.metadata.made, one.metadata.teacher) for one in found} == {("voted", "vote")}
+    assert lines("votes", runs, given=Given(held_out_keys={"spoon"})) == []
+    assert lines("votes", [run.model_copy(update={"arm": "replay"}) for run in runs]) == []
+
+
+def test_followups_keep_ways_that_hold_and_need_an_environment() -> None:
+    """What was won by luck (here: nobody gave anything) fails when it is done again."""
+    task = Toy().tasks("train")[0]
+    way = [action.text for action in Toy().open(task).demonstrate()]
+    more = {"task": task.id, "task_key": task.key, "goal": task.goal, "seed": task.seed}
+    runs = [attempt("r1", *way, won=True, **more), attempt("r2", *way[:2], won=True, **more)]
+    with pytest.raises(Refused, match="was given no environment"):
+        lines("followups", runs)
+    found = lines("followups", runs, given=Given(world=lambda _name: Toy()))
+    assert [one.metadata.trajectory for one in found] == ["r1"]
+
+
+def test_guided_runs_are_rows_that_say_their_guidance() -> None:
+    guidance = Guidance(guideline="Plan.", adapted="Think of drawers.", structure="open\ntake")
+    assert read(guidance.brief()) == guidance
+    assert read("Some other advice.") is None
+    (row,) = lines("guidelines", RUNS, given=Given(guidance={"r1": guidance}))
+    assert isinstance(row, GuidedRow)
+    assert (row.metadata.trajectory, row.guidance.guideline) == ("r1", "Plan.")
+    assert lines("guidelines", RUNS) == []
+
+
 def test_held_out_tasks_and_replays_are_in_no_row() -> None:
     given = Given(
         held_out_keys={"spoon"},
         instruction="x",
+        world=lambda _name: Toy(),
         open=lambda _run: Toy().open(Toy().tasks("train")[0]),
     )
     replays = [run.model_copy(update={"arm": "replay"}) for run in RUNS]
     vals = [run.model_copy(update={"split": "val"}) for run in RUNS]
     for name in RECIPES:
         assert lines(name, RUNS, given=given) == []
-        assert lines(name, vals, given=Given(instruction="x", open=given.open)) == []
-    for name in ("sft", "nft", "dpo", "steps", "values", "verify", "calls"):
-        assert lines(name, replays) == []
+        assert lines(name, vals, given=replace(given, held_out_keys=())) == []
+    for name in ("sft", "nft", "dpo", "steps", "values", "verify", "calls", "followups"):
+        assert lines(name, replays, given=replace(given, held_out_keys=())) == []
     assert isinstance(lines("sft", RUNS)[0], Row)

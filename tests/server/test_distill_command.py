@@ -146,6 +146,25 @@ def test_files_are_imported_under_their_licence_and_never_fresh(says: Says, tmp_
     assert both["rows"] == 3
 
 
+def test_own_runs_are_refused_where_the_verifier_lets_through_what_comes(
+    says: Says, tmp_path: Path
+) -> None:
+    assert "is not known" in says("--from", "toy")["notes"][0]
+    ledger = Ledger(tmp_path / "home" / "ledger.db")
+    for n in range(20):
+        lost = {"score": Score(value=0.0, passed=False), "goal": f"Give me stamp {n}."}
+        ledger.add_trajectory(run_of(f"w{n}", split="val", task_key=f"k{n}", **lost))
+    ledger.close()
+    (tmp_path / "rows.jsonl").unlink()
+    with pytest.raises(JourneymanError, match=r"own runs would gain nothing; in toy .* --force"):
+        says("--from", "toy")
+    assert not (tmp_path / "rows.jsonl").exists()
+    forced = says("--from", "toy", "--force")
+    assert forced["rows"] == 2
+    assert forced["notes"][0].endswith("forced")
+    assert says("--from-expert", "toy", "-n", "2")["notes"] == []
+
+
 def test_recipes_are_listed(says: Says) -> None:
     found = says("--recipes")
     assert found["nft"]["trains"] == "nft"
