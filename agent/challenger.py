@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Sequence
-from pathlib import Path
 
 from agent.crossing import off
 from agent.models.types import Message, Model, Sampling
 from agent.skillwriter import REPLY, ROUNDS, WARMER
 from agent.transcript import CHARS_A_TOKEN, prompt
-from envs.errors import StoreError, clip, one_line
+from envs.errors import clip, one_line
 from envs.types import Action, Env, Task
 from memory.text import strip_marked
 from memory.types import Usage
@@ -71,35 +69,6 @@ class Challenger:
                 {"role": "user", "content": f"That is refused: {wrong}. Mend it; answer in full."},
             ]
         return None, wrong, usage
-
-
-def keep(home: Path, env: str, challenges: Sequence[Challenge]) -> None:
-    """Adds challenges of an environment to those of this home; one with the same id replaces it."""
-    known = {one.id: one for one in (*kept(home, env), *challenges)}
-    path = _place(home, env)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_text("".join(f"{one.model_dump_json()}\n" for one in known.values()), "utf-8")
-    fresh.replace(path)
-
-
-def kept(home: Path, env: str) -> list[Challenge]:
-    """Challenges of an environment; none where none were made. Raises `StoreError`."""
-    path = _place(home, env)
-    if not path.is_file():
-        return []
-    try:
-        lines = path.read_text("utf-8").splitlines()
-        return [Challenge.model_validate_json(line) for line in lines]
-    except (OSError, ValueError) as error:
-        raise StoreError(
-            f"{path} can't be read: {one_line(str(error))}",
-            repair="move it away, and make new ones",
-        ) from error
-
-
-def _place(home: Path, env: str) -> Path:
-    return home / "challenges" / f"{env.replace(':', '-')}.jsonl"
 
 
 def explored(env: Env, world: Task, *, rng: random.Random) -> str:

@@ -41,3 +41,20 @@ def curriculum(name: str, tasks: Sequence[Task], *, seed: int = 0) -> Curriculum
     if name not in CURRICULA:
         raise UnknownName("curriculum", name, CURRICULA)
     return CURRICULA[name].make(tasks, seed=seed)
+
+
+OWN_TASKS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "starts",
+        "begins in the middle of episodes, where outcomes vary most from there",
+        "Jiang et al. 2025, Bootstrapping Task Spaces (ExIt), arXiv 2509.04575",
+        "journeyman tasks make ENV --of starts",
+    ),
+    (
+        "goals",
+        "new goals out of mastered ones, kept where skills reach all parts by their own scores",
+        "Colas et al. 2023, LMA3, arXiv 2305.12487",
+        "journeyman tasks make ENV --of goals",
+    ),
+)
+"""Tasks of the agent's own: name, what it does, paper, and what makes them."""

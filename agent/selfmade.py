@@ -9,13 +9,14 @@ are tagged `own`, and belong to an environment of their own name, so nothing tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import model_validator
 
 from agent.relabel import Goal
 from agent.startpoints import Scored
-from envs.errors import EnvError, Missing, UnknownName, clip
+from envs.errors import EnvError, UnknownName
 from envs.midway import Midway
 from envs.several import Several, SeveralTasks
 from envs.types import Action, Env, Episode, Frozen, Split, Step, Task
@@ -103,6 +104,15 @@ def standing(ledger: Ledger, env: str, *, made: str = "") -> list[Own]:
     return [one for one in _all(ledger) if one.env == env and made in ("", one.made)]
 
 
+def standing_at(place: Path | str, env: str, *, made: str = "") -> list[Own]:
+    """The same of the ledger at a place, opened and closed for it."""
+    ledger = Ledger(place)
+    try:
+        return standing(ledger, env, made=made)
+    finally:
+        ledger.close()
+
+
 def composed(
     env: Env, goals: Sequence[Goal], *, sandbox: Sandbox, library: Library, by: str = ""
 ) -> list[tuple[Own, str]]:
@@ -173,18 +183,6 @@ class SelfMade:
         if self._owned:
             self._env.close()
             self._sandbox.close()
-
-
-def opened(env: Env, ledger: Ledger) -> SelfMade:
-    """`own:ENV` over what stands in the ledger; closes `env` with it. Raises `Missing`."""
-    found = standing(ledger, env.name)
-    if not found:
-        env.close()
-        raise Missing(
-            f"the agent made no tasks in {clip(env.name)} yet",
-            repair=f"run `journeyman tasks make {clip(env.name)}`",
-        )
-    return SelfMade(env, found, sandbox=Sandbox(), owned=True)
 
 
 def _all(ledger: Ledger) -> list[Own]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from agent.curricula import CURRICULA, OWN_TASKS
 from agent.proposers.registry import PROPOSERS
 from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
 from agent.strategies_foresight import told as told_of_foresight
@@ -21,6 +22,7 @@ Part = Literal[
     "selection",
     "arm",
     "eval",
+    "curriculum",
 ]
 
 
@@ -49,6 +51,7 @@ def choices(settings: Settings) -> tuple[Choice, ...]:
         *_learners(settings),
         *_mechanisms(settings),
         *(Choice.model_validate(one) for one in told_of_foresight(settings.learning)),
+        *_curricula(),
         *_proposers(),
         *_writers(),
         *_teachers(),
@@ -229,6 +232,18 @@ def _mechanisms(settings: Settings) -> tuple[Choice, ...]:
             chosen=name in settings.learning.use,
         )
         for part, name, does, paper in told
+    )
+
+
+def _curricula() -> tuple[Choice, ...]:
+    """Which tasks come next, and tasks of the agent's own."""
+    orders = (
+        (name, one.does, one.paper, f"journeyman tasks next ENV --by {name}")
+        for name, one in CURRICULA.items()
+    )
+    return tuple(
+        Choice(part="curriculum", name=name, does=does, paper=paper, setting=setting, chosen=None)
+        for name, does, paper, setting in (*orders, *OWN_TASKS)
     )
 
 

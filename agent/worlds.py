@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.challenger import kept
 from agent.imagined import Imagined
 from agent.lookahead import standing
+from agent.selfmade import OWN, SelfMade, standing_at
 from agent.settings import Settings
 from distill.rows_synthetic import IMAGINED
 from envs.alfworld import Alfworld
@@ -25,14 +25,15 @@ NAMES = ("alfworld", "household", "miniwob", "resident", "site", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
-    """The environment called `name`; `household:LEVEL` picks a level, `challenges:ENV` holds the
-    tasks that were made up in another, `imagined:ENV` is a model learnt from runs in another.
+    """The environment called `name`; `household:LEVEL` picks a level, `own:ENV` holds the
+    tasks that the agent made for itself in another (`challenges:ENV` those that are code), and
+    `imagined:ENV` is a model learnt from runs in another.
 
     Raises `UnknownName`, and `Missing` where its data or packages are not there.
     """
     kind, _, level = name.partition(":")
-    if kind == "challenges" and level:
-        return _challenges(level, settings, workers=workers)
+    if kind in (OWN, "challenges") and level:
+        return _own(kind, level, settings, workers=workers)
     cache = settings.home / "cache" / kind
     if kind == IMAGINED and level:
         return _imagined(level, settings)
@@ -51,15 +52,22 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     raise UnknownName("environment", name, [*NAMES, *(f"household:{one}" for one in LEVELS)])
 
 
-def _challenges(name: str, settings: Settings, *, workers: int) -> Env:
-    found = kept(settings.home, name)
+def _own(kind: str, name: str, settings: Settings, *, workers: int) -> Env:
+    made = "" if kind == OWN else "challenge"
+    place = settings.store.ledger or settings.home / "ledger.db"
+    world = open_env(name, settings, workers=workers)
+    found = standing_at(place, world.name, made=made)
     if not found:
+        world.close()
+        how = "tasks make" if kind == OWN else "skills challenge"
         raise Missing(
             f"no tasks were made up in {clip(name)}",
-            repair=f"run `journeyman skills challenge {clip(name)}`",
+            repair=f"run `journeyman {how} {clip(name)}`",
         )
-    world = open_env(name, settings, workers=workers)
-    return Challenges(world, found, sandbox=Sandbox(), owned=True)
+    if kind == OWN:
+        return SelfMade(world, found, sandbox=Sandbox(), owned=True)
+    code = [one.challenge for one in found if one.challenge]
+    return Challenges(world, code, sandbox=Sandbox(), owned=True)
 
 
 def _imagined(name: str, settings: Settings) -> Env:

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from agent.challenger import Challenger, keep
+from agent.challenger import Challenger
 from agent.crossing import off
 from agent.home import Home, home
 from agent.relabel import Relabeller
 from agent.runner import Spec, run
+from agent.selfmade import keep, own_challenge
 from agent.settings import Settings, load
 from agent.skillwriter import Written, failed_before
 from agent.synthesis import Induction, Learned, Writer, learned, ways_of
@@ -205,7 +206,9 @@ async def _challenged(settings: Settings, env: str, *, n: int, seed: int) -> lis
             one, why, _ = await maker.challenge(world)
             _told(f"{world.id}: {why or 'admitted'}")
             made += [one] if one else []
-        await off(keep, settings.home, env, made)
+        by = (await place.model("reflector")).name
+        own = [own_challenge(ground.env.name, one, by=by) for one in made]
+        await off(keep, place.ledger, own, reason="its verifier can tell")
         return made
 
 

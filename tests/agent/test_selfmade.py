@@ -13,13 +13,14 @@ from agent.selfmade import (
     SelfMade,
     composed,
     keep,
-    opened,
     own_challenge,
     own_start,
     refuse,
     standing,
 )
+from agent.settings import load
 from agent.startpoints import Scored
+from agent.worlds import open_env
 from envs.check import check
 from envs.errors import Missing, Refused, UnknownName
 from envs.midway import met
@@ -200,8 +201,20 @@ def test_a_task_whose_verifier_cannot_tell_is_never_played(
             _ = SelfMade(TOY, [own], sandbox=sandbox) if mechanism else [own]
 
 
-def test_without_such_tasks_it_says_how_to_make_some(ledger: Ledger) -> None:
-    with pytest.raises(Missing, match="journeyman tasks make toy"):
-        opened(Toy(), ledger)
+def test_a_task_is_of_one_kind() -> None:
     with pytest.raises(ValueError, match="one of challenge, several and start"):
         Own(id="x", env="toy")
+
+
+def test_without_such_tasks_it_says_how_to_make_some(tmp_path: Path) -> None:
+    settings = load(home=str(tmp_path))
+    with pytest.raises(Missing, match="journeyman tasks make toy"):
+        open_env("own:toy", settings)
+    with pytest.raises(Missing, match="journeyman skills challenge toy"):
+        open_env("challenges:toy", settings)
+    ledger = Ledger(tmp_path / "ledger.db")
+    keep(ledger, all_three()[1:], reason="a test")
+    ledger.close()
+    world = open_env("own:toy", settings)
+    assert [task.tags[-1] for task in world.tasks("train")] == ["own", "midway"]
+    world.close()

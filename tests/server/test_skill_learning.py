@@ -111,7 +111,7 @@ def test_what_no_skill_answers_to_is_practised_and_written_down(serves: Served) 
     assert journeyman("skills", "weave", "toy", env=variables) == []
 
 
-def test_made_up_tasks_are_kept_and_can_be_run(serves: Served, tmp_path: Path) -> None:
+def test_made_up_tasks_are_kept_and_can_be_run(serves: Served) -> None:
     variables = serves(says(CHALLENGE))
     made = journeyman("skills", "challenge", "toy", "-n", "2", env=variables)
     assert [one["instruction"] for one in made] == ["Hold anything."] * 2
@@ -119,7 +119,8 @@ def test_made_up_tasks_are_kept_and_can_be_run(serves: Served, tmp_path: Path) -
     assert done.exception is None, done.exception
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(row["success"], row["goal"]) for row in rows] == [(True, "Hold anything.")] * 2
-    assert (tmp_path / "challenges" / "toy.jsonl").is_file()
+    kept = journeyman("tasks", "list", "toy", env=variables)
+    assert [one["challenge"]["instruction"] for one in kept] == ["Hold anything."] * 2
 
 
 def test_an_environment_without_made_up_tasks_says_how_to_make_some(tmp_path: Path) -> None:
