@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distill.plan import Plan
-from distill.rows import Row
+from distill.rows import Pair, Row
+from distill.rows_pairs import sides
 from distill.tokens import Encoded
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ NEAR = 16
 """Batches whose rows are sorted by length together."""
 EXTRA = ("weights", "old", "outcome", "rate")
 """Columns that a model doesn't read, and losses do."""
+HALVES = ("chosen", "rejected")
+"""Columns of a pair, each with those of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,17 @@ def ordered(rows: list[dict[str, Any]], plan: Plan) -> list[dict[str, Any]]:
     return [row for batch in found for row in batch]
 
 
+@dataclass(frozen=True, slots=True)
+class PairCollator:
+    """Pairs as one batch: all better turns, then all worse ones in the same order."""
+
+    padding: int
+
+    def __call__(self, pairs: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        halves = [pair[half] for half in HALVES for pair in pairs]
+        return Collator(self.padding)(halves)
+
+
 def columns_of(row: Row, one: Encoded) -> dict[str, Any]:
     """A row as a line of the data set. Rows that tell no outcome are successes."""
     about = row.metadata
@@ -86,6 +100,13 @@ def columns_of(row: Row, one: Encoded) -> dict[str, Any]:
         "rate": 1.0 if about.rate is None else about.rate,
         "length": len(one.ids),
     }
+
+
+def pair_columns(pair: Pair, better: Encoded, worse: Encoded) -> dict[str, Any]:
+    """A pair as a line of the data set."""
+    halves = [columns_of(row, one) for row, one in zip(sides(pair), (better, worse), strict=True)]
+    length = max(half["length"] for half in halves)
+    return {**dict(zip(HALVES, halves, strict=True)), "length": length}
 
 
 def log_probs(model: Any, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -128,6 +149,8 @@ def with_old(rows: list[dict[str, Any]], model: Any, file: Path, *, padding: int
                 found = log_probs(model, batch["input_ids"], batch["labels"])[0].cpu()
                 kept[str(at)] = torch.cat([torch.zeros(1), found])
         model.train()
-        save_file(kept, str(file))
+        part = file.with_suffix(".part")
+        save_file(kept, str(part))
+        part.replace(file)
     for at, one in enumerate(rows):
         one["old"] = kept[str(at)].tolist()

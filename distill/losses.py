@@ -41,3 +41,25 @@ def nft_loss(
     negative = ((1 - rate * log_ratio.exp()) / (1 - rate)).clamp(min=LEAST)
     gained = won * rate * log_ratio + (1 - won) * (1 - rate) * negative.log()
     return -(gained * weights).sum() / count.to(log_probs.device)
+
+
+def dpo_loss(
+    log_probs: torch.Tensor,
+    batch: Mapping[str, torch.Tensor],
+    *,
+    beta: float,
+    count: torch.Tensor | int,
+) -> torch.Tensor:
+    """Direct preference optimisation: -log sigmoid(beta * margin), over `count` pairs.
+
+    The margin is how much likelier the better turn has become since the training began, less how
+    much likelier the worse one, each as a whole. Source: Rafailov et al. 2023, Direct Preference
+    Optimization, arXiv 2305.18290. The first half of the rows are the better ones, in the order of
+    the second half; `batch` holds `weights` and `old` (rows, tokens).
+    """
+    import torch
+
+    weights = batch["weights"][:, 1:].to(log_probs)
+    old = batch["old"][:, 1:].to(log_probs)
+    better, worse = ((log_probs - old) * weights).sum(1).chunk(2)
+    return -torch.nn.functional.logsigmoid(beta * (better - worse)).sum() / count

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from envs.types import Frozen
 
-Loss = Literal["sft", "nft"]
-"""What is made likely: the agent's turns; or, with outcomes, also what failed made unlikely."""
+Loss = Literal["sft", "nft", "dpo"]
+"""What is made likely: the agent's turns; or, with outcomes, also what failed made unlikely; or, of
+pairs, the right turn before the wrong one."""
 Schedule = Literal["constant", "linear", "cosine"]
 
 
@@ -18,6 +19,8 @@ class Plan(Frozen):
 
     loss: Loss = "sft"
     """See `Loss`."""
+    beta: float = Field(default=0.1, gt=0)
+    """For `dpo`: how little the student may move from where it began; 0.1 is the paper's."""
     rank: int = Field(default=16, ge=1)
     """Rank of the adapter on each weight; 16 on all layers of a 135M model is 9.8 MB."""
     alpha: float = Field(default=32.0, gt=0)
@@ -47,6 +50,14 @@ class Plan(Frozen):
     """Steps of the optimiser between two checkpoints: what a killed training loses at most."""
     checkpointing: bool = False
     """Compute activations twice to keep fewer of them: a third slower, for much less memory."""
+
+
+PLANS: dict[str, Plan] = {
+    "sft": Plan(),
+    "nft": Plan(loss="nft"),
+    "dpo": Plan(loss="dpo", rate=1e-4),
+}
+"""How rows are trained, by `Recipe.trains`. That DPO takes a small rate is custom, not measured."""
 
 
 class Manifest(Frozen):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from distill.rows import Pair, origin_of, quotes
+from distill.rows import Pair, Row, origin_of, quotes
 from distill.rows_groups import Try, grouped, tries
 from distill.rows_splices import common
 from distill.rows_turns import spoken, turns_of
@@ -39,6 +39,16 @@ def pairs(
             if words not in seen:
                 seen.add(words)
                 yield made
+
+
+def sides(pair: Pair) -> tuple[Row, Row]:
+    """Both conversations of a pair, of which only the turn that parts them is learnt from."""
+    before = [{**m, "weight": 0} if m["role"] == "assistant" else m for m in pair.prompt]
+    better, worse = (
+        Row(messages=(*before, *({**m, "weight": 1} for m in turns)), metadata=pair.metadata)
+        for turns in (pair.chosen, pair.rejected)
+    )
+    return better, worse
 
 
 def _partner(bad: Try, good: Sequence[Try]) -> Try | None:

@@ -21,23 +21,37 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from distill.bases import sha256_of
-from distill.batches import EXTRA, Collator, columns_of, count_of, log_probs, ordered, with_old
+from distill.batches import (
+    EXTRA,
+    HALVES,
+    Collator,
+    PairCollator,
+    columns_of,
+    count_of,
+    log_probs,
+    ordered,
+    pair_columns,
+    with_old,
+)
 from distill.composing import packed
 from distill.lora import delta_of, with_lora
-from distill.losses import nft_loss, weighted_loss
+from distill.losses import dpo_loss, nft_loss, weighted_loss
 from distill.plan import Manifest, Plan
-from distill.rows import Row
+from distill.rows import Pair, Row
+from distill.rows_pairs import sides
 from distill.tokens import Encoded, Template
 from envs.errors import Missing, Refused
 
 LIBRARIES = ("journeyman", "torch", "transformers", "peft", "trl", "datasets")
 OLD = "old.safetensors"
+Examples = list[tuple[Row | Pair, tuple[Encoded, ...]]]
+"""Rows with their tokens; a pair has two encodings, the better one first."""
 
 
 class Trainer(Protocol):
     """What a round asks of a trainer."""
 
-    def train(self, rows: Sequence[Row], *, out: Path, parent: bytes = b"") -> Trained:
+    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
         """An adapter from rows, beginning from the weights of another where one is given."""
         ...
 
@@ -65,12 +79,14 @@ class LoraTrainer:
     base_sha256: str = ""
     """Of the file that the folder was made from; empty: that of the folder's weights."""
 
-    def train(self, rows: Sequence[Row], *, out: Path, parent: bytes = b"") -> Trained:
+    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
         """See `Trainer`. `out` keeps checkpoints until the training is done.
 
         Raises `Missing` where the libraries aren't installed and `Refused` for rows without a token
-        to learn from, and for a folder that another training (rows, plan or parent) has left.
+        to learn from, for rows that the plan's loss does not read, and for a folder that another
+        training (rows, plan or parent) has left.
         """
+        _fitting(rows, self.plan)
         torch = _libraries()
         template = Template(self.base)
         examples, left_out = self._encoded(rows, template)
@@ -78,9 +94,10 @@ class LoraTrainer:
         _claim(out, mark)
         torch.manual_seed(self.plan.seed)
         model = with_lora(self.base, self.plan, parent=parent)
-        columns = [columns_of(row, one) for row, one in examples]
-        if self.plan.loss == "nft":
-            with_old(columns, model, out / OLD, padding=template.padding)
+        columns = [_columns(row, encoded) for row, encoded in examples]
+        if self.plan.loss != "sft":
+            read = [one[half] for one in columns for half in HALVES if half in one] or columns
+            with_old(read, model, out / OLD, padding=template.padding)
         trainer = self._trainer(model, columns, template, out)
         began, spent = time.perf_counter(), _spent(out)
         checkpoint = max(out.glob("checkpoint-*"), key=_number, default=None)
@@ -95,8 +112,10 @@ class LoraTrainer:
             rows=len(examples),
             rows_sha256=mark,
             left_out=left_out,
-            tokens=sum(len(one.ids) for _, one in examples),
-            trained_tokens=sum(weight > 0 for _, one in examples for weight in one.weights),
+            tokens=sum(len(one.ids) for _, encoded in examples for one in encoded),
+            trained_tokens=sum(
+                weight > 0 for _, encoded in examples for one in encoded for weight in one.weights
+            ),
             steps=trainer.state.global_step,
             loss=round(sum(last) / max(1, len(last)), 4),
             seconds=round(seconds, 1),
@@ -112,12 +131,23 @@ class LoraTrainer:
             shutil.rmtree(folder)
         return Trained(weights=weights, manifest=manifest)
 
-    def _encoded(
-        self, rows: Sequence[Row], template: Template
-    ) -> tuple[list[tuple[Row, Encoded]], int]:
-        encoded = [(row, template.encode(row.messages)) for row in rows]
-        fitting = [(row, one) for row, one in encoded if len(one.ids) <= self.plan.longest]
-        fitting = [(row, one) for row, one in fitting if any(one.weights)]
+    def _encoded(self, rows: Sequence[Row | Pair], template: Template) -> tuple[Examples, int]:
+        longest = self.plan.longest
+        encoded: Examples = [
+            (
+                row,
+                tuple(
+                    template.encode(one.messages)
+                    for one in (sides(row) if isinstance(row, Pair) else (row,))
+                ),
+            )
+            for row in rows
+        ]
+        fitting = [
+            (row, both)
+            for row, both in encoded
+            if all(len(one.ids) <= longest and any(one.weights) for one in both)
+        ]
         if not fitting:
             raise Refused(
                 f"none of {len(rows)} rows has a turn to learn from within {self.plan.longest} "
@@ -133,10 +163,11 @@ class LoraTrainer:
         from trl.trainer.sft_trainer import SFTTrainer
 
         plan, seen = self.plan, ordered(columns, self.plan)
-        nft = plan.loss == "nft"
+        # The last batch may be short: a pair in it counts as much as any other.
+        batch = min(plan.batch, len(seen))
 
         class Weighted(SFTTrainer):
-            """TRL's trainer, with the weight of each token and, for NFT, the sign of each row."""
+            """TRL's trainer, with the weight of each token, NFT's signs, and DPO's pairs."""
 
             def compute_loss(
                 self,
@@ -148,18 +179,21 @@ class LoraTrainer:
                 extra = {k: inputs.pop(k) for k in EXTRA}
                 found = log_probs(model, inputs["input_ids"], inputs["labels"])
                 count = count_of(num_items_in_batch, extra["weights"])
-                loss = (
-                    nft_loss(found, extra, count=count)
-                    if nft
-                    else weighted_loss(found, extra["weights"], count=count)
-                )
+                if plan.loss == "dpo":
+                    # Where the trainer doesn't count, it takes means of what is computed at once.
+                    pairs = batch if num_items_in_batch is not None else len(found) // 2
+                    loss = dpo_loss(found, extra, beta=plan.beta, count=pairs)
+                elif plan.loss == "nft":
+                    loss = nft_loss(found, extra, count=count)
+                else:
+                    loss = weighted_loss(found, extra["weights"], count=count)
                 return (loss, {"log_probs": found}) if return_outputs else loss
 
         trainer = Weighted(
             model=model,
             args=_config(plan, out, rows=len(seen)),
             train_dataset=Dataset.from_list(seen),
-            data_collator=Collator(template.padding),
+            data_collator=(PairCollator if plan.loss == "dpo" else Collator)(template.padding),
             processing_class=template.tokenizer,
         )
         trainer.remove_callback(_printer())
@@ -174,6 +208,8 @@ def _config(plan: Plan, out: Path, *, rows: int) -> Any:
     from trl.trainer.sft_config import SFTConfig
 
     together = min(plan.together, plan.batch)
+    if plan.loss == "dpo":  # a pair is two rows
+        together = max(1, together // 2)
     on_gpu = torch.cuda.is_available()
     steps = max(1, -(-rows // plan.batch))
     return SFTConfig(
@@ -242,12 +278,31 @@ def _spent(out: Path) -> float:
     return float(json.loads(file.read_text("utf-8"))["seconds"]) if file.is_file() else 0.0
 
 
-def _mark(plan: Plan, examples: Sequence[tuple[Row, Encoded]], parent: bytes) -> str:
+def _fitting(rows: Sequence[Row | Pair], plan: Plan) -> None:
+    """Raises `Refused` where the plan's loss does not read these rows."""
+    wanted = Pair if plan.loss == "dpo" else Row
+    others = sum(not isinstance(row, wanted) for row in rows)
+    if others:
+        raise Refused(
+            f"loss {plan.loss} does not train on {others} of {len(rows)} rows",
+            repair="pairs (recipe dpo) are trained with plan.loss dpo, other rows with sft or nft",
+        )
+
+
+def _columns(row: Row | Pair, encoded: tuple[Encoded, ...]) -> dict[str, Any]:
+    if isinstance(row, Pair):
+        return pair_columns(row, encoded[0], encoded[1])
+    return columns_of(row, encoded[0])
+
+
+def _mark(plan: Plan, examples: Examples, parent: bytes) -> str:
     """One hash of all that a training depends on."""
-    digest = hashlib.sha256(plan.model_dump_json(exclude={"save_steps", "together"}).encode())
+    without = {"save_steps", "together"} | ({"beta"} if plan.loss != "dpo" else set())
+    digest = hashlib.sha256(plan.model_dump_json(exclude=without).encode())
     digest.update(hashlib.sha256(parent).digest())
-    for row, one in examples:
-        digest.update(json.dumps([one.ids, one.weights, row.metadata.trajectory]).encode())
+    for row, encoded in examples:
+        for one in encoded:
+            digest.update(json.dumps([one.ids, one.weights, row.metadata.trajectory]).encode())
     return digest.hexdigest()
 
 

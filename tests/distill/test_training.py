@@ -13,7 +13,7 @@ import pytest
 
 from distill.batches import Collator, columns_of, log_probs
 from distill.composing import composed, unpacked
-from distill.losses import nft_loss, weighted_loss
+from distill.losses import dpo_loss, nft_loss, weighted_loss
 from distill.plan import Plan
 from distill.rows import Row
 from distill.tokens import Template
@@ -171,6 +171,51 @@ def test_losses_by_hand() -> None:
     assert nft_loss(said, batch, count=count).item() == pytest.approx(0.0, abs=1e-6)
     # What failed became more likely: that costs.
     assert nft_loss(said + 0.1, batch, count=count).item() > 0
+    # Of one pair: the better turn's two tokens became likelier by 0.3 each, the worse one's less.
+    both = {name: torch.cat([one, one]) for name, one in batch.items()}
+    moved = torch.cat([said + 0.3, said - 0.2])
+    margin = torch.tensor(0.1 * 2 * (0.3 + 0.2))
+    assert dpo_loss(moved, both, beta=0.1, count=1).item() == pytest.approx(
+        -torch.log(torch.sigmoid(margin)).item()
+    )
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_pairs_move_the_right_turn_away_from_the_wrong_one_also_after_a_stop(
+    base: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def stops(line: str) -> None:
+        told.append(line)
+        if line.startswith("step 3 "):
+            raise Stopped
+
+    plan = PLAN.model_copy(update={"loss": "dpo", "epochs": 3, "rate": 0.01, "warmup": 0.0})
+    pairs = [tiny.pair("say 0", "left", "lift", number=n) for n in range(8)]
+    with pytest.raises(Stopped):
+        LoraTrainer(base=base, plan=plan, told=stops).train(pairs, out=tmp_path)
+    trained = LoraTrainer(base=base, plan=plan, told=told.append).train(pairs, out=tmp_path)
+
+    assert told[0].startswith("step 1 of 6: loss 0.693")  # nothing has moved yet
+    assert told[3] == "going on from step 2"
+    assert trained.manifest.loss < 0.66
+    assert (trained.manifest.rows, trained.manifest.steps) == (8, 6)
+    model = loaded(base)
+    right, wrong = (likelihood(model, base, tiny.row("say 0", t)) for t in ("left", "lift"))
+    assert odds(base, trained.weights) > right - wrong + 0.8
+
+
+def test_a_loss_is_given_the_rows_that_it_reads(base: Path, tmp_path: Path) -> None:
+    pair = tiny.pair("say", "left", "lift")
+    with pytest.raises(Refused, match="loss sft does not train on 1 of 5 rows; pairs"):
+        LoraTrainer(base=base, plan=PLAN).train([*ROWS[:4], pair], out=tmp_path)
+    plan = PLAN.model_copy(update={"loss": "dpo"})
+    with pytest.raises(Refused, match="loss dpo does not train on 4 of 5 rows"):
+        LoraTrainer(base=base, plan=plan).train([*ROWS[:4], pair], out=tmp_path)
 
 
 def judged(answer: str, *, won: bool, number: int) -> Row:

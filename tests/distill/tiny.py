@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distill.rows import Origin, Row
+from distill.rows import Origin, Pair, Row
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content']"
@@ -72,4 +72,14 @@ def row(question: str, answer: str, *, weight: float = 1, number: int = 0) -> Ro
             recalled=(),
             rebuilt=True,
         ),
+    )
+
+
+def pair(question: str, better: str, worse: str, *, number: int = 0) -> Pair:
+    """Two answers to one question."""
+    return Pair(
+        prompt=({"role": "user", "content": question},),
+        chosen=({"role": "assistant", "content": better},),
+        rejected=({"role": "assistant", "content": worse},),
+        metadata=row(question, better, number=number).metadata,
     )
