@@ -32,6 +32,12 @@ MADE: tuple[tuple[str, str, str, str], ...] = (
         "Fang et al. 2025, WebEvolver, arXiv 2504.21024",
         "journeyman run imagined:ENV",
     ),
+    (
+        "tutorials",
+        "makes demonstrations out of a text; those count that reach the goal when they are played",
+        "Ou et al. 2024, Synatra, arXiv 2409.15637",
+        "journeyman skills tutorial ENV FILE",
+    ),
 )
 """Name, what it does, paper, and what chooses it."""
 

@@ -36,6 +36,7 @@ from server.commands import (
     skill_learning,
     skills,
     strategies,
+    tutorials,
 )
 from server.console import err, safe
 
@@ -60,6 +61,7 @@ absorbing.add_to(memory.app)
 keeping.add_to(memory.app)
 skills.add_to(app)
 skill_learning.add_to(skills.app)
+tutorials.add_to(skills.app)
 history.add_to(app)
 bisecting.add_to(app)
 distill.add_to(app)
