@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,13 +91,14 @@ class Site:
         one = self._known.get(task.id)
         if one is None or task.split != one.split:
             raise UnknownName("site task", task.id, self._known)
-        server = self._server(self.apps[one.app], start=one.start)
-        try:
+        with ExitStack() as undo:
+            server = self._server(self.apps[one.app], start=one.start)
+            undo.callback(self._back, server)
             page = self._opens().open(origins=(server.url,))
-            return self._begin(task, one, server=server, page=page)
-        except BaseException:
-            self._back(server)
-            raise
+            undo.callback(page.close)
+            episode = self._begin(task, one, server=server, page=page)
+            undo.pop_all()
+            return episode
 
     def close(self) -> None:
         """Ends all servers, and the browser unless it was passed in; may be called twice."""
@@ -160,7 +162,6 @@ class Site:
 
         told = page.goto(f"{server.url}/")
         if not told.startswith("opened"):
-            free()
             raise EnvError(f"{one.app} shows no page ({clip(told)})", repair="open the task again")
         begun = settled(server)
         verdict = _judging(server, one, begun=begun)
