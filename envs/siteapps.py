@@ -29,6 +29,7 @@ SECRET = (
     "verif*",
     "errands.py",
     "compositions.py",
+    "practice.py",
     "steps.py",
     "sanity_check*",
     "results",

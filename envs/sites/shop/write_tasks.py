@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import compositions
 import errands
+import practice
 
 HERE = Path(__file__).parent
-SPLITS = {"train": errands.train, "val": errands.val, "test": compositions.test}
+SPLITS = {
+    "train": (errands.train, practice.train),
+    "val": (errands.val, practice.val),
+    "test": (compositions.test,),
+}
 
 
 def made() -> tuple[list[dict[str, Any]], dict[str, dict[str, list[str]]]]:
     """The tasks, and for each the actions that do it and those that nearly do."""
     tasks, solutions = [], {}
-    for split, source in SPLITS.items():
+    for split, sources in SPLITS.items():
         count: dict[str, int] = {}
-        for one in source():
+        for one in chain.from_iterable(source() for source in sources):
             count[one.kind] = count.get(one.kind, 0) + 1
             name = f"{one.kind}-{count[one.kind]}"
             solutions[name] = {"gold": one.gold, "near": one.near}
