@@ -65,6 +65,10 @@ def _exchanges() -> Iterator[Errand]:
         near=back + into_cart("stoneware-mug", "Green, 250 ml") + pay(),
         user="ben",
     )
+    yield from _exchanged_by_ada()
+
+
+def _exchanged_by_ada() -> Iterator[Errand]:
     back = send_back(1033, ["Fountain pen (Black, Fine), 1 piece"], "Wrong item")
     yield Errand(
         kind="exchange",

@@ -243,6 +243,13 @@ def _accounts() -> Iterator[Errand]:
 
 def val() -> Iterator[Errand]:
     """Other kinds, with one goal each."""
+    yield from _cheapest()
+    yield from _from_wishes()
+    yield from _again()
+    yield from _gifts()
+
+
+def _cheapest() -> Iterator[Errand]:
     for words, stars, best, wrong in (
         ("lamp", "4 stars and up", ("bedside-lamp", "Green"), ("clip-on-lamp", "Red")),
         ("blanket", "4.5 stars and up", ("wool-blanket", "Navy"), ("picnic-blanket", "Green")),
@@ -262,6 +269,9 @@ def val() -> Iterator[Errand]:
             gold=[*gold, click("button", "Add to cart"), *pay()],
             near=into_cart(*wrong) + pay(),
         )
+
+
+def _from_wishes() -> Iterator[Errand]:
     for user, wish, choice, held in (
         ("ada", "wall-clock", "Green", ""),
         ("cara", "fountain-pen", "Black, Medium", "all"),
@@ -282,6 +292,9 @@ def val() -> Iterator[Errand]:
             near=begin,
             user=user,
         )
+
+
+def _again() -> Iterator[Errand]:
     begin = [click("link", "Orders"), click("link", "Order 1033"), click("button", "Buy again")]
     lines = ["1 x Fountain pen (Black, Fine)", "3 x Dotted notebook (Navy)"]
     yield Errand(
@@ -302,6 +315,9 @@ def val() -> Iterator[Errand]:
         near=begin + pay(delivery=EXPRESS),
         user="cara",
     )
+
+
+def _gifts() -> Iterator[Errand]:
     for user, product, label, words in (
         ("ada", "beeswax-candle", "Office", "Happy birthday, Jon!"),
         ("ada", "desk-organiser", "Office", "Welcome to the team"),
