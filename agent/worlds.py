@@ -10,6 +10,7 @@ from agent.selfmade import OWN, SelfMade, standing_at
 from agent.settings import Settings
 from distill.rows_synthetic import IMAGINED
 from envs.alfworld import Alfworld
+from envs.browsergym import Browsergym
 from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
 from envs.miniwob import MiniWob
@@ -21,7 +22,7 @@ from memory.ledger import Ledger
 from skills.challenges import Challenges
 from skills.sandbox import Sandbox
 
-NAMES = ("alfworld", "household", "miniwob", "resident", "site", "toy")
+NAMES = ("alfworld", "browsergym", "household", "miniwob", "resident", "site", "toy")
 
 
 def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
@@ -37,6 +38,9 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
     cache = settings.home / "cache" / kind
     if kind == IMAGINED and level:
         return _imagined(level, settings)
+    if kind == "browsergym":
+        python = settings.home / "browsergym" / "bin" / "python"
+        return Browsergym(python, level or "webarena")
     if name == "toy":
         return Toy()
     if name == "resident":
