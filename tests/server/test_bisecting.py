@@ -208,3 +208,11 @@ def test_every_kind_differs_word_by_word_and_is_undone(kinds: Path) -> None:
     past = asked("as-of", last, home=kinds)
     assert past == {"lessons": [], "others": []}
     assert "(undone)" in here("history", home=kinds).stdout
+
+
+def test_the_journal_is_written_as_a_page(kinds: Path) -> None:
+    written = asked("report", "--journal", home=kinds)["written"]
+    assert written == [str(kinds / "reports" / "journal.html")]
+    html = Path(written[0]).read_text("utf-8")
+    assert "set memory.most from 3 to 5" in html
+    assert "wrote the skill fetch" in html
