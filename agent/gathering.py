@@ -19,7 +19,7 @@ from agent.stages import read_rows
 from distill.coverage import Coverage, coverage, sharpened, trainable
 from distill.mixing import Mixed, mixed
 from distill.monitor import Retuned, candidate, figures, retuned
-from distill.rows import Row, write_jsonl
+from distill.rows import Pair, Row, write_jsonl
 from envs.errors import Refused
 from envs.types import Frozen, Task
 from memory.types import Trajectory
@@ -47,11 +47,11 @@ class Seams(Protocol):
         """The runs of a batch, ended, scored and in the ledger."""
         ...
 
-    def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row]:
+    def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row | Pair]:
         """A recipe."""
         ...
 
-    async def train(self, rows: Sequence[Row], *, parent: str, name: str, out: Path) -> str:
+    async def train(self, rows: Sequence[Row | Pair], *, parent: str, name: str, out: Path) -> str:
         """Trains from `parent` (empty: the base), registers as `name`, and gives that back."""
         ...
 
@@ -88,7 +88,7 @@ class Course:
     """How rounds are made."""
     student: str = ""
     """Who begins; empty: the base model."""
-    demonstrations: Sequence[Row] = ()
+    demonstrations: Sequence[Row | Pair] = ()
     """Rows of a teacher; where there are some, round 0 trains on them."""
     teacher: Held | None = None
     """The prompted teacher's held-out success, to stand beside the student's."""
@@ -218,12 +218,14 @@ def _only(found: Coverage, keys: Iterable[str]) -> Coverage:
     return Coverage(tasks=tuple(one for one in found.tasks if one.task_key in wanted))
 
 
-def _mix(course: Course, offered: Sequence[Row], runs: Sequence[Trajectory], number: int) -> Mixed:
+def _mix(
+    course: Course, offered: Sequence[Row | Pair], runs: Sequence[Trajectory], number: int
+) -> Mixed:
     """Rows of a round beside those of the rounds before it, each marked with its round."""
     bounds = course.bounds
     passed = {run.id for run in runs if candidate(run).passed}
     known = {row.metadata.trajectory for row in offered}
-    older: dict[tuple[str, str], Row] = {}
+    older: dict[tuple[str, str], Row | Pair] = {}
     for before in range(number):
         file = course.place(before) / "rows.jsonl"
         for row in read_rows(file) if file.is_file() else ():

@@ -25,7 +25,7 @@ from agent.transcript import prompt
 from distill.adapters import Adapter, Registry
 from distill.filters import distinct, sifted
 from distill.recipes import Given, lines
-from distill.rows import Row, told_first
+from distill.rows import Pair, Row, told_first
 from distill.rows_taint import stains, untainted
 from distill.training import Trainer
 from envs.errors import Refused
@@ -79,7 +79,7 @@ class School:
             runs += await self._played(crew, batch.tasks, arm=f"{batch.arm}/{sample}")
         return runs
 
-    def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row]:
+    def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row | Pair]:
         """Rows by the recipe, under the student's instruction: each way once, nothing tainted, and
         none of a task that the gate or the hold-out could play.
         """
@@ -87,9 +87,9 @@ class School:
         made = lines(self._ways.recipe, runs, given=Given(held_out_keys=held_out))
         kept, _ = sifted(made, [untainted(stains(self._place.ledger)), distinct()])
         told = [told_first(line, prompt("student")) for line in kept]
-        return [line for line in told if isinstance(line, Row)]
+        return [line for line in told if isinstance(line, Row | Pair)]
 
-    async def train(self, rows: Sequence[Row], *, parent: str, name: str, out: Path) -> str:
+    async def train(self, rows: Sequence[Row | Pair], *, parent: str, name: str, out: Path) -> str:
         """Trains, registers and notes in the ledger; gives an adapter of that name back."""
         ledger, listed = self._place.ledger, await off(self._registry.listed)
         adapter = next((one for one in listed.adapters if one.id == name), None)

@@ -6,14 +6,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from agent.crossing import off
-from distill.rows import Row
+from distill.rows import Pair, Row
 from envs.errors import StoreError
 from envs.types import Frozen
 
 T = TypeVar("T", bound=Frozen)
+ROWS: TypeAdapter[Row | Pair] = TypeAdapter(Row | Pair)
 
 
 async def stage(path: Path, kind: type[T], work: Callable[[], Awaitable[T]]) -> T:
@@ -41,10 +42,10 @@ def load(path: Path, kind: type[T]) -> T:
         raise _unreadable(path) from error
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[Row | Pair]:
     """Rows of a file that was written here. Raises `StoreError`."""
     try:
-        return [Row.model_validate_json(line) for line in path.read_text("utf-8").splitlines()]
+        return [ROWS.validate_json(line) for line in path.read_text("utf-8").splitlines()]
     except (OSError, ValidationError) as error:
         raise _unreadable(path) from error
 

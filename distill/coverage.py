@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from math import comb
 
-from distill.rows import Row
+from distill.rows import Pair, Row
 from envs.types import Frozen
 from memory.intervals import wilson
 from memory.types import Trajectory
@@ -95,7 +95,7 @@ def coverage(runs: Iterable[Trajectory], *, keys: Collection[str] = ()) -> Cover
     )
 
 
-def trainable(rows: Iterable[Row], found: Coverage) -> Iterator[Row]:
+def trainable(rows: Iterable[Row | Pair], found: Coverage) -> Iterator[Row | Pair]:
     """The rows whose tasks are not among the uncovered ones, in the given order."""
     return (row for row in rows if row.metadata.task_key not in found.uncovered)
 

@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 
 from pydantic import Field
 
-from distill.rows import Row
+from distill.rows import Pair, Row
 from envs.types import Frozen
 
 
@@ -31,7 +31,7 @@ class Shares(Frozen):
 class Mixed(Frozen):
     """Rows of a round, and where they are from."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Row | Pair, ...]
     """In an order that only the seed decides."""
     fresh: int
     """Rows that the environment verified in this round."""
@@ -49,8 +49,8 @@ class Mixed(Frozen):
 
 
 def mixed(
-    offered: Sequence[Row],
-    older: Sequence[Row],
+    offered: Sequence[Row | Pair],
+    older: Sequence[Row | Pair],
     *,
     verified: Collection[str],
     shares: Shares,
@@ -81,6 +81,6 @@ def mixed(
     )
 
 
-def is_fresh(row: Row, verified: Collection[str]) -> bool:
+def is_fresh(row: Row | Pair, verified: Collection[str]) -> bool:
     """Whether a row is of a run of this round that the environment passed."""
     return row.metadata.trajectory in verified

@@ -11,6 +11,7 @@ from agent.curricula import CURRICULA, DEFAULT
 from agent.evolving import Bounds
 from agent.proposers.evolving import EVOLVING
 from agent.settings import load
+from distill.plan import PLANS
 from distill.recipes import recipe
 from envs.errors import UserError
 from server.commands import learning, learning_students
@@ -97,7 +98,7 @@ def learn(
 
 def _trainable(name: str) -> None:
     """Raises `UserError` for a recipe whose rows no round can train on, `UnknownName` for none."""
-    if recipe(name).trains not in ("sft", "nft"):
+    if recipe(name).trains not in PLANS:
         raise UserError(
-            f"rows of recipe {name} are no rounds' rows", repair="take sft, nft or steps"
+            f"rows of recipe {name} are no rounds' rows", repair="take sft, nft, dpo or steps"
         )

@@ -21,7 +21,7 @@ from agent.settings import Settings
 from agent.stages import read_rows
 from distill.bases import prepared, sha256_of
 from distill.monitor import Tuning
-from distill.plan import Plan
+from distill.plan import PLANS
 from distill.recipes import recipe
 from distill.training import LoraTrainer
 from envs.errors import Missing
@@ -98,7 +98,7 @@ def ways(settings: Settings, wanted: Wanted, families: Sequence[Ground]) -> Ways
         return await resolve(model_settings(settings, student), home=settings.home)
 
     def trainer(parent: str) -> LoraTrainer:
-        plan = Plan(loss="nft" if recipe(wanted.recipe).trains == "nft" else "sft")
+        plan = PLANS[recipe(wanted.recipe).trains]
         if parent:  # warming up anew in each round costs what was known
             plan = plan.model_copy(update={"schedule": "constant", "warmup": 0.0})
         folder = prepared(file, cache=settings.home / "cache" / "bases")

@@ -17,7 +17,7 @@ from agent.rounds import rounds
 from distill import rows as recipe
 from distill.mixing import Shares
 from distill.monitor import Tuning
-from distill.rows import Row
+from distill.rows import Pair, Row
 from envs.errors import Refused, StoreError
 from envs.types import Score, Task
 from memory.types import StepRecord, Trajectory, Verdict
@@ -52,7 +52,7 @@ class School:
         self.kill = kill
         self.ledger: dict[tuple[str, str, int], Trajectory] = {}
         self.batches: list[Batch] = []
-        self.trained: dict[str, list[Row]] = {}
+        self.trained: dict[str, list[Row | Pair]] = {}
         self.parents: dict[str, str] = {}
         self.changes: list[tuple[str, bool, str]] = []
         self.answers: list[str] = [""]
@@ -92,7 +92,7 @@ class School:
     def rows(self, runs: Sequence[Trajectory]) -> Iterable[Row]:
         return recipe.rows(runs)
 
-    async def train(self, rows: Sequence[Row], *, parent: str, name: str, out: Path) -> str:
+    async def train(self, rows: Sequence[Row | Pair], *, parent: str, name: str, out: Path) -> str:
         self.call(f"train {name}")
         self.trained[name], self.parents[name] = list(rows), parent
         return name

@@ -20,7 +20,7 @@ from agent.settings import load
 from distill.mixing import Shares
 from distill.monitor import Tuning
 from distill.plan import Manifest, Plan
-from distill.rows import Row
+from distill.rows import Pair, Row
 from distill.training import Trained
 from envs.errors import Refused
 from envs.toy import Toy
@@ -70,7 +70,7 @@ class Lessons:
         self.parents: list[bytes] = []
         self.forgets = forgets
 
-    def train(self, rows: Sequence[Row], *, out: Path, parent: bytes = b"") -> Trained:
+    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
         known: dict[str, str] = {}
         for row in rows:
             said = [m["content"] for m in row.messages if m["role"] == "assistant"]

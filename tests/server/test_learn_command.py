@@ -51,7 +51,7 @@ def test_proposers_that_there_are_not_are_refused_at_once(
 @pytest.mark.parametrize(
     ("recipe", "error", "why"),
     [
-        ("dpo", UserError, "rows of recipe dpo are no rounds' rows; take sft, nft or steps"),
+        ("values", UserError, "recipe values are no rounds' rows; take sft, nft, dpo or steps"),
         ("nonsense", UnknownName, "no recipe named 'nonsense'"),
     ],
 )
