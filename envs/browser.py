@@ -86,15 +86,21 @@ class Browser:
         self._thread: threading.Thread | None = None
         self._driver: Playwright | None = None
         self._chromium: Chromium | None = None
-        self._wall = _refusing()
+        self._wall: socket.socket | None = None
         atexit.register(_close_late, weakref.ref(self))
 
     def open(
-        self, *, origins: Sequence[str] = (), viewport: tuple[int, int] = VIEWPORT, veil: str = ""
+        self,
+        *,
+        origins: Sequence[str] = (),
+        viewport: tuple[int, int] = VIEWPORT,
+        veil: str = "",
+        through: str = "",
     ) -> Tab:
         """An empty page in a fresh context; only `origins` (`http://host:port`) can be reached.
 
-        `veil` is a CSS selector of what is hidden from players, and shown in pictures. Raises
+        `veil` is a CSS selector of what is hidden from players, and shown in pictures. `through` is
+        a proxy (`http://host:port`) that all traffic takes, and that decides on it. Raises
         `Missing` without a browser, and `EnvError` when it does not start.
         """
         allowed = tuple(origin_of(origin) for origin in origins)
@@ -104,7 +110,8 @@ class Browser:
             )
         with self._lock:
             self._start()
-        return self._wait(self._open(allowed, viewport, veil), LAUNCH_S, "opening a page")
+        work = self._open(allowed, viewport, veil, through)
+        return self._wait(work, LAUNCH_S, "opening a page")
 
     def run(self, tab: Tab, script: str, argument: Any = None) -> Any:
         """What a script of the environment returns in a page.
@@ -133,6 +140,8 @@ class Browser:
                 future.result(CLOSE_S * 3)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(CLOSE_S)
+            if self._wall is not None:
+                self._wall.close()
             self._loop = self._thread = self._driver = self._chromium = None
         self._kill()
 
@@ -146,6 +155,7 @@ class Browser:
             name = "journeyman-browser"
             self._thread = threading.Thread(target=_forever, args=(self._loop,), name=name)
             self._thread.daemon = True
+            self._wall = _refusing()
             self._thread.start()
         self._wait(self._launch(), LAUNCH_S, "starting the browser")
 
@@ -173,16 +183,20 @@ class Browser:
                 repair=f"start it by hand to see why, or get another. {GET_ONE}",
             ) from error
 
-    async def _open(self, origins: tuple[str, ...], viewport: tuple[int, int], veil: str) -> Tab:
+    async def _open(
+        self, origins: tuple[str, ...], viewport: tuple[int, int], veil: str, through: str
+    ) -> Tab:
         from playwright.async_api import Error
 
         assert self._chromium is not None  # noqa: S101
-        port = self._wall.getsockname()[1]
-        bypass = ",".join(["<-loopback>", *origins])  # what comes later counts for more
+        assert self._wall is not None  # noqa: S101
+        wall = f"http://127.0.0.1:{self._wall.getsockname()[1]}"
+        straight = () if through else origins
+        bypass = ",".join(["<-loopback>", *straight])  # what comes later counts for more
         try:
             context = await self._chromium.new_context(
                 viewport={"width": viewport[0], "height": viewport[1]},
-                proxy={"server": f"http://127.0.0.1:{port}", "bypass": bypass},
+                proxy={"server": through or wall, "bypass": bypass},
                 service_workers="block",
                 accept_downloads=False,
                 reduced_motion="reduce",

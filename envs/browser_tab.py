@@ -17,23 +17,25 @@ if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Dialog, Download, Page, Request
 
 T = TypeVar("T")
-QUIET_MS, QUIET_MOST_MS = 20, 400
-"""A page has settled when nothing in it changed for so long; waiting for that ends after."""
+QUIET_MS, QUIET_MOST_MS = 20, 1200
+"""A page has settled when nothing in it changed for so long; waiting for that ends after. Where a
+page counts its timers (`envs/miniwob_pages.py`), those that are due soon are waited for too."""
 LOAD_S = 8.0
 """Seconds that an address may take to load."""
 REQUESTS_S = 2.0
 """Seconds that requests of an action are waited for."""
 NOTES_MOST = 5
 QUIET = """([quiet, most]) => new Promise(done => {
+  const clock = window[Symbol.for('journeyman.clock')] ?? {due: 0, later: setTimeout};
   const begun = performance.now(); let last = begun;
   const watch = new MutationObserver(() => { last = performance.now(); });
   watch.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
   const tick = () => {
     const now = performance.now();
-    if (now - last >= quiet || now - begun >= most) { watch.disconnect(); done(); }
-    else setTimeout(tick, 5);
+    if ((now - last >= quiet && !clock.due) || now - begun >= most) { watch.disconnect(); done(); }
+    else clock.later.call(window, tick, 5);
   };
-  setTimeout(tick, 5);
+  clock.later.call(window, tick, 5);
 })"""
 VEIL = """selector => {
   const style = document.createElement('style');
@@ -66,6 +68,7 @@ class Tab:
         self._patience_s = patience_s
         self._veil = veil
         self._gone = ""
+        self._reviving = False
         self._notes: list[str] = []
         self._flights = _Flights()
         self._seen: list[pages_snapshot.Node] | None = None
@@ -142,7 +145,7 @@ class Tab:
     async def _read(self) -> list[pages_snapshot.Node]:
         body = self._page.locator("body")
         try:
-            raw = await body.aria_snapshot(mode="ai", timeout=self._action_ms)
+            raw = await body.aria_snapshot(mode="ai", timeout=self._patience_s * 900)
         except self._faults:
             if self._gone:
                 raise
@@ -184,13 +187,15 @@ class Tab:
 
     async def _goto(self, url: str) -> str:
         if self._gone:
+            self._reviving = True
             self._page = await self._context.new_page()
+            self._reviving = False
             self._gone, self._flights = "", _Flights()
             self._listen(self._page)
         self._seen = None
-        await self._page.goto(url, wait_until="domcontentloaded", timeout=LOAD_S * 1000)
+        await self._page.goto(url, wait_until="commit", timeout=LOAD_S * 1000)
         with suppress(self._faults):
-            await self._page.wait_for_load_state("load", timeout=REQUESTS_S * 1000)
+            await self._page.wait_for_load_state("load", timeout=self._patience_s * 500)
         if self._veil:
             await self._page.evaluate(VEIL, self._veil)
         await self._settle()
@@ -247,7 +252,7 @@ class Tab:
         self._note(f"a download ({clip(download.suggested_filename)!r}) was refused")
 
     async def _on_page(self, page: Page) -> None:
-        if page is not self._page:
+        if page is not self._page and not self._reviving:
             self._note("a new tab was closed")
             with suppress(self._faults):
                 await page.close()

@@ -30,20 +30,25 @@ from envs.pages_tools import TOOLS, read_action
 from envs.types import Action, Frozen, Limits, Score, Split, Step, Task, ToolSpec
 
 HERE = Path(__file__).parent
-VIEWPORT = (170, 220)
-"""The pages are made for 160 x 210 pixels."""
+VIEWPORT = (340, 340)
+"""The pages are made for 160 x 210 pixels; some of their dialogs stand beside that."""
 SEEDS = 10
 """Seeds of each task that are listed: 0 to 9."""
 STEPS = 25
 ACTIONS_MOST = 60
-FRESH = frozenset[str]()
-"""Tasks whose page is loaded anew for each episode, since it keeps something of the one before."""
+_FRESH = """
+book-flight book-flight-nodelay click-pie click-pie-nodelay drag-cube focus-text-2 grid-coordinate
+stock-market terminal text-editor use-autocomplete use-autocomplete-nodelay
+"""
+FRESH = frozenset(_FRESH.split())
+"""Tasks whose page is loaded anew for each episode: something of one was seen in the next."""
 BEGIN = """async ([seed, mark]) => {
   const until = async ready => { for (let i = 0; i < 600 && !ready(); i++)
     await new Promise(done => setTimeout(done, 5)); };
   await until(() => window.core && core.cover_div);
   if (window.jQuery) jQuery.fx.off = true;
   window.journeyman = mark;
+  document.activeElement?.blur();
   core.cover_div.onclick = null;
   core.EPISODE_MAX_TIME = 86400000;
   Math.seedrandom(seed);
@@ -55,6 +60,8 @@ BEGIN = """async ([seed, mark]) => {
   return core.getUtterance();
 }"""
 STATE = """most => {
+  const clock = window[Symbol.for('journeyman.clock')];
+  clock?.show();
   const marks = [], shown = 'svg :is(circle, rect, ellipse, polygon, path, line), #wrap canvas, '
     + 'body :is(span, div, td, i, a, img, li)[class], body :is(span, div, td, img)[id], [style]',
     within = 'button, a, label, [role=button], [role=menuitem], [role=tab], [role=option]';
@@ -64,13 +71,13 @@ STATE = """most => {
     if (!(drawn ? box.width + box.height : box.width * box.height > 15)) continue;
     if (!drawn && (it.childElementCount || it.textContent.trim() || it.matches('input, textarea')))
       continue;
-    const look = getComputedStyle(it), back = look.backgroundColor;
-    if (!drawn && it.parentElement.closest(within)) continue;
+    const look = getComputedStyle(it);
+    if (!drawn && (it.dataset.heard || it.parentElement.closest(within))) continue;
     if (look.visibility === 'hidden' || it.closest('#query, #reward-display')) continue;
-    const colour = drawn ? it.getAttribute('fill') || it.getAttribute('stroke') || look.fill
-      : it.style.backgroundColor || (/, 0\\)$/.test(back) ? '' : back);
-    const name = drawn || it.tagName === 'CANVAS' ? it.tagName.toLowerCase()
-      : it.getAttribute('class') || it.id || it.tagName.toLowerCase();
+    const tag = it.tagName.toLowerCase();
+    const [name, colour] = drawn
+      ? [tag, it.getAttribute('fill') || it.getAttribute('stroke') || look.fill]
+      : tag === 'canvas' ? [tag, ''] : clock?.label(it) ?? [tag, ''];
     marks.push([name.trim(), colour, Math.round(box.width), Math.round(box.height),
       Math.round(box.x + box.width / 2), Math.round(box.y + box.height / 2)]);
   }
@@ -101,6 +108,7 @@ class MiniWobEpisode:
         self._tab: Tab | None = tab
         self._count = 0
         self._over = False
+        self._left = False
         self._raw: float | None = None
         self._mark = f"{task.id}#{seed}"
         goal, fields = env.begin(tab, seed=seed, mark=self._mark)
@@ -116,7 +124,7 @@ class MiniWobEpisode:
 
     def step(self, action: Action) -> Step:
         """One action of `envs/pages.py`, as text or as a call; nonsense is answered in words."""
-        if self._over or self._tab is None:
+        if self._over or self._tab is None or self._count >= self.task.limits.steps:
             raise EnvError("the episode is over", repair="open the task again")
         self._count += 1
         try:
@@ -142,7 +150,7 @@ class MiniWobEpisode:
     def close(self) -> None:
         """Gives the page back."""
         if self._tab is not None:
-            self._env.give_back(self._tab, page=page_of(self.task))
+            self._env.give_back(self._tab, page="" if self._left else page_of(self.task))
             self._tab = None
 
     def _state(self) -> dict[str, Any]:
@@ -152,8 +160,11 @@ class MiniWobEpisode:
     def _step(self, told: str) -> Step:
         assert self._tab is not None  # noqa: S101
         state = self._state()
-        left = state["mark"] != self._mark or state["count"] not in (self._began, self._began + 1)
-        if left:
+        self._left = state["mark"] != self._mark or state["count"] not in (
+            self._began,
+            self._began + 1,
+        )
+        if self._left:
             self._over = True
             told += "\n\nThe page was left, and what was done on it is lost."
         elif state["done"] or state["count"] != self._began:
@@ -210,15 +221,27 @@ class MiniWob:
 
     def open(self, task: Task, *, seed: int | None = None) -> MiniWobEpisode:
         """Begins an attempt. Raises `Missing` without a browser or the pages."""
-        page = page_of(task)
-        self.task(page)
-        tab = self._take(page)
+        self.task(page_of(task))
+        number = task.seed if seed is None else seed
         try:
-            number = task.seed if seed is None else seed
-            return MiniWobEpisode(task, env=self, tab=tab, seed=number)
+            return self._open(task, number)
+        except EnvError:
+            self._drop()  # the browser may have died, and free pages with it
+            return self._open(task, number)
+
+    def _open(self, task: Task, seed: int) -> MiniWobEpisode:
+        tab = self._take(page_of(task))
+        try:
+            return MiniWobEpisode(task, env=self, tab=tab, seed=seed)
         except EnvError:
             tab.close()
             raise
+
+    def _drop(self) -> None:
+        with self._lock:
+            free, self._free = self._free, []
+        for _, tab in free:
+            tab.close()
 
     @contextmanager
     def loaded(self, page: str) -> Iterator[Tab]:
@@ -248,11 +271,11 @@ class MiniWob:
     def close(self) -> None:
         """Ends pages, server and browser, unless the browser was passed in."""
         with self._lock:
-            free, self._free = self._free, []
             served, self._served = self._served, None
-        for _, tab in free if not self._owns_browser else ():
-            tab.close()
+        if not self._owns_browser:
+            self._drop()
         if self._owns_browser:
+            self._free.clear()
             self.browser.close()
         if served:
             served.close()

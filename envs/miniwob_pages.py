@@ -1,5 +1,9 @@
 """MiniWoB++'s pages, served on loopback so that only their own scripts run in them.
 
+Before its own scripts each page gets one of ours. What listens to clicks gets a pointer for cursor
+and, where nothing lies in it, the role of a button, named after its words, else its colour and
+class: pages show that to eyes alone. And timers that are due soon are counted, to be waited for.
+
 Every script of a page carries a number that changes with the server and that no player learns; the
 browser runs nothing else. So markup that a player enters (`<img onerror=...>`) stays markup, and
 a form leads nowhere.
@@ -27,6 +31,46 @@ KINDS = {
     ".svg": "image/svg+xml",
     ".json": "application/json",
 }
+FIRST = b"""
+(() => {
+  const clock = {due: 0, later: window.setTimeout, soon: 1000}, never = window.clearTimeout;
+  const waiting = new Set();
+  const off = id => { if (waiting.delete(id)) clock.due -= 1; };
+  window[Symbol.for('journeyman.clock')] = clock;
+  window.setTimeout = (task, ms, ...rest) => {
+    if (!(ms <= clock.soon) || typeof task !== 'function')
+      return clock.later.call(window, task, ms, ...rest);
+    const id = clock.later.call(window, () => { off(id); task(...rest); }, ms);
+    waiting.add(id); clock.due += 1;
+    return id;
+  };
+  window.clearTimeout = id => { off(id); never.call(window, id); };
+  const listen = EventTarget.prototype.addEventListener, heard = new Set();
+  const plain = 'span, div, td, li, p, i, b, img, h1, h2, h3, h4, strong, em';
+  EventTarget.prototype.addEventListener = function (kind, ...rest) {
+    if (/^(click|mousedown|mouseup|dblclick)$/.test(kind) && this instanceof HTMLElement
+        && this.matches(plain) && !/^(wrap|area|query)$/.test(this.id)) heard.add(this);
+    return listen.call(this, kind, ...rest);
+  };
+  clock.label = it => {
+    const back = getComputedStyle(it).backgroundColor, name = it.getAttribute('class') || it.id;
+    const colour = it.style.backgroundColor || (/, 0\\)$/.test(back) ? '' : back);
+    return [name || it.tagName.toLowerCase(), colour];
+  };
+  clock.show = () => {
+    for (const it of heard) {
+      if (!it.isConnected) { heard.delete(it); continue; }
+      it.style.cursor ||= 'pointer';
+      if (it.childElementCount || (it.hasAttribute('role') && !it.dataset.heard)) continue;
+      it.setAttribute('role', 'button');
+      it.dataset.heard = '1';
+      if (it.textContent.trim()) it.removeAttribute('aria-label');
+      else it.setAttribute('aria-label', clock.label(it).reverse().join(' ').trim());
+    }
+  };
+})();
+"""
+_HEAD = re.compile(rb"<head[^>]*>", re.IGNORECASE)
 _SCRIPT = re.compile(rb"<script\b", re.IGNORECASE)
 
 
@@ -85,6 +129,7 @@ def _content(path: Path, nonce: str) -> bytes:
     content = path.read_bytes()
     if path.suffix != ".html":
         return content
+    content = _HEAD.sub(lambda head: head[0] + b"<script>" + FIRST + b"</script>", content, count=1)
     return _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', content)
 
 

@@ -218,7 +218,7 @@ def _lines(nodes: Iterable[Node], *, depth: int) -> Iterator[str]:
         whole = bool(line) and node.role == "row"
         below = [] if whole else list(_lines(_shown(node), depth=depth + bool(line)))
         acted = node.pointer or node.role in FIELDS | CLICKS | {"option"}
-        if line and (below or node.name or node.text or acted):
+        if line and (whole or below or node.name or node.text or acted):
             yield "  " * depth + line
         yield from below
 
