@@ -64,6 +64,24 @@ def replayed(env: Env, trajectory: Trajectory) -> Shown | None:
         episode.close()
 
 
+def walked(env: Env, task: Task, actions: Iterable[str], *, author: Author = "own") -> Shown | None:
+    """The way of these actions, gone in a fresh episode; None where it does not solve the task."""
+    episode = env.open(task)
+    done: list[str] = []
+    steps: list[Step] = []
+    try:
+        seen = episode.first
+        for line in actions:
+            if _over(seen):
+                break
+            seen = episode.step(action_of(line))
+            done.append(line)
+            steps.append(_plain(seen))
+        return _shown(episode, task, done, steps, author=author) if _solved(episode) else None
+    finally:
+        episode.close()
+
+
 def by_type(tasks: Iterable[Task]) -> dict[str, list[Task]]:
     """Tasks with keys of their own, by type, in a fixed order."""
     rows: dict[str, dict[str, Task]] = {}

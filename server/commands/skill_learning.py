@@ -135,12 +135,13 @@ class Wanted(Frozen):
     """Whether failed runs count, for other goals."""
 
 
-def _told(line: str) -> None:
+def told_dimly(line: str) -> None:
+    """A line of progress."""
     err.print(f"[dim]{safe(line)}[/dim]")
 
 
 @asynccontextmanager
-async def _place(settings: Settings, env: str) -> AsyncIterator[tuple[Home, Ground]]:
+async def place_of(settings: Settings, env: str) -> AsyncIterator[tuple[Home, Ground]]:
     """An open home, and where skills of an environment are tried."""
     async with home(settings) as place:
         world = await place.env(env)
@@ -150,9 +151,9 @@ async def _place(settings: Settings, env: str) -> AsyncIterator[tuple[Home, Grou
 
 
 async def _learned(settings: Settings, wanted: Wanted, *, bounds: Bounds) -> Learned:
-    async with _place(settings, wanted.env) as (place, ground):
+    async with place_of(settings, wanted.env) as (place, ground):
         ways = await off(
-            ways_of, ground.env, place.ledger, whose=wanted.whose, most=wanted.n, told=_told
+            ways_of, ground.env, place.ledger, whose=wanted.whose, most=wanted.n, told=told_dimly
         )
         if wanted.relabel:
             ways += await _relabelled(place, ground.env, most=wanted.n)
@@ -160,7 +161,7 @@ async def _learned(settings: Settings, wanted: Wanted, *, bounds: Bounds) -> Lea
         if wanted.with_ == "model":
             failed = await off(failed_before, place.ledger, ways)
             writer = await _written(place, ground, failed)
-        return await learned(ground, writer, ways, bounds=bounds, told=_told)
+        return await learned(ground, writer, ways, bounds=bounds, told=told_dimly)
 
 
 async def _relabelled(place: Home, env: Env, *, most: int) -> list[Shown]:
@@ -170,14 +171,14 @@ async def _relabelled(place: Home, env: Env, *, most: int) -> list[Shown]:
     found: list[Shown] = []
     for lost in failed:
         found += (await Relabeller(env).relabel(lost))[0]
-    _told(f"{len(found)} other goals were reached in {len(failed)} failed runs")
+    told_dimly(f"{len(found)} other goals were reached in {len(failed)} failed runs")
     return found
 
 
 async def _woven(
     settings: Settings, env: str, *, kinds: int, tries: int, bounds: Bounds
 ) -> list[Practice]:
-    async with _place(settings, env) as (place, ground):
+    async with place_of(settings, env) as (place, ground):
         crew = await place.crew()
 
         async def play(task: Task) -> Trajectory:
@@ -185,12 +186,12 @@ async def _woven(
 
         writer = await _written(place, ground, {})
         return await woven(
-            ground, writer, play, kinds=kinds, tries=tries, bounds=bounds, told=_told
+            ground, writer, play, kinds=kinds, tries=tries, bounds=bounds, told=told_dimly
         )
 
 
 async def _challenged(settings: Settings, env: str, *, n: int, seed: int) -> list[Challenge]:
-    async with _place(settings, env) as (place, ground):
+    async with place_of(settings, env) as (place, ground):
         rng = random.Random(seed)
         chosen = settings.reflector or settings.model
         maker = Challenger(
@@ -204,7 +205,7 @@ async def _challenged(settings: Settings, env: str, *, n: int, seed: int) -> lis
         made: list[Challenge] = []
         for world in rng.sample(tasks, min(n, len(tasks))):
             one, why, _ = await maker.challenge(world)
-            _told(f"{world.id}: {why or 'admitted'}")
+            told_dimly(f"{world.id}: {why or 'admitted'}")
             made += [one] if one else []
         by = (await place.model("reflector")).name
         own = [own_challenge(ground.env.name, one, by=by) for one in made]
@@ -222,7 +223,7 @@ async def _written(place: Home, ground: Ground, failed: Mapping[str, Trajectory]
         failed=failed,
         practise=lambda draft, way: practised(ground, draft, way),
         context=chosen.context,
-        told=_told,
+        told=told_dimly,
     )
 
 
