@@ -81,7 +81,7 @@ def made(
             base=parent.base,
             licence=parent.licence,
             rows=done.manifest.rows_sha256,
-            parents=(CHAMPION,),
+            parents=(parent.id,),
             manifest=done.manifest,
         )
         registry.add(adapter, weights=done.weights)
