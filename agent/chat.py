@@ -7,6 +7,9 @@ import re
 import uuid
 from collections.abc import Callable, Sequence
 
+from agent.browsing import Browsing
+from agent.browsing_words import EARLIER, told_by
+from agent.crossing import off
 from agent.home import Home
 from agent.kit import Event
 from agent.mcp import ToolServers
@@ -78,6 +81,9 @@ class Chats:
         home.at_close(self._sandbox.close)
         self._servers = ToolServers(home.settings.mcp.servers)
         home.at_close(self._servers.close)
+        settings = home.settings
+        self._browsing = Browsing(settings.browsing, executable=settings.browser or "")
+        home.at_close(self._browsing.close)
 
     async def turn(
         self,
@@ -97,8 +103,9 @@ class Chats:
         if history is None:
             history = self.history(thread)
         run_id = new_id()
-        task = chat_task(text, thread=thread, user=user)
-        env = Chat(lambda _task: self._tools(text, run_id=run_id, user=user))
+        approved = await self._begin(text, thread, history)
+        task = chat_task(text + approved, thread=thread, user=user)
+        env = Chat(lambda _task: self._tools(text, run_id=run_id, user=user, thread=thread))
         spec = Spec(
             task=task, thread=thread, user=user, history=tuple(history[-2 * TURNS :]), guard=False
         )
@@ -106,7 +113,17 @@ class Chats:
         trajectory = await run(crew, env, spec, run_id=run_id)
         if trajectory.error:
             raise ModelError(trajectory.error, repair=f"the turn is kept as run {run_id}")
-        return _turn(trajectory, thread)
+        return _turn(trajectory, thread, waits=self._browsing.end(thread))
+
+    async def _begin(self, text: str, thread: str, history: Sequence[Message]) -> str:
+        """What the message approves, in words; with that, whose words the conversation heard."""
+        if not self._browsing.enabled:
+            return ""
+        turns = await off(lambda: self._home.ledger.trajectories(thread=thread, limit=TURNS))
+        heard = told_by(step for turn in turns for step in turn.steps)
+        if not turns and any(message["role"] == "assistant" for message in history):
+            heard.add(EARLIER)
+        return self._browsing.begin(thread, text, sources=heard)
 
     def history(self, thread: str) -> list[Message]:
         """The stored turns of a conversation, oldest first."""
@@ -115,8 +132,8 @@ class Chats:
             dict(message) for turn in reversed(turns) if not turn.error for message in turn.messages
         ]
 
-    def _tools(self, text: str, *, run_id: str, user: str) -> dict[str, Tool]:
-        memory = self._home.memory
+    def _tools(self, text: str, *, run_id: str, user: str, thread: str) -> dict[str, Tool]:
+        memory, browsing = self._home.memory, self._browsing
 
         def search(query: str) -> list[tuple[str, str]]:
             return [
@@ -134,8 +151,8 @@ class Chats:
                 text=one_line(fact)[:1000],
                 situation=one_line(fact)[:500],
                 scope=Scope(env="chat", user=user),
-                source=Source(trajectory=run_id, quote=text[:300]),
-                trust="user",
+                source=Source(trajectory=run_id, quote=text[:300], origin=browsing.page(thread)),
+                trust="web" if browsing.heard(thread) else "user",
                 status="active",
             )
             change = memory.add(
@@ -149,7 +166,8 @@ class Chats:
             memory_search(search),
             remember(write),
         )
-        return self._servers.tools() | {tool.spec.name: tool for tool in tools}
+        mine = {tool.spec.name: tool for tool in tools}
+        return browsing.tools(thread, self._servers.tools() | mine)
 
 
 def said_in(fact: str, message: str) -> bool:
@@ -162,13 +180,14 @@ def said_in(fact: str, message: str) -> bool:
     return bool(carrying) and sum(word in spoken for word in carrying) * 2 >= len(carrying)
 
 
-def _turn(trajectory: Trajectory, thread: str) -> Turn:
+def _turn(trajectory: Trajectory, thread: str, *, waits: str = "") -> Turn:
     actions = [action_of(step.action) for step in trajectory.steps]
     draft = next((str(a.arguments.get("text", "")) for a in actions if a.tool == "reply"), "")
     verdict = trajectory.verdicts[-1] if trajectory.verdicts else None
     answer = draft or "I ran out of steps before I had an answer."
     if verdict is not None and verdict.accepted is False and draft:
         answer = f"{draft}\n\n(Correction: {verdict.critique})"
+    answer += f"\n\n{waits}" if waits else ""
     return Turn(
         thread=thread,
         run=trajectory.id,

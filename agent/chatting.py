@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from agent.browsing_words import faded
 from agent.kit import Event, Kit
+from agent.mcp_words import PAGES
 from agent.models.types import Message, Sampling
 from agent.state import State, recalled_of, steps_of
 from agent.transcript import prompt
@@ -21,6 +23,8 @@ REPLY = "reply"
 """The tool that ends a turn."""
 ONCE_MORE = 2
 """Calls of one tool in one turn."""
+ON_PAGES = 6
+"""The same for tools of pages, which are used in steps."""
 ANSWER_TOKENS = 400
 """Most tokens of an answer."""
 ARGUMENT_CHARS = 400
@@ -103,11 +107,16 @@ def open_tools(tools: Sequence[ToolSpec], steps: Sequence[StepRecord]) -> list[T
     for step in steps:
         name = called(step)[0]
         counts[name] = counts.get(name, 0) + 1
-    return [tool for tool in tools if tool.name == REPLY or counts.get(tool.name, 0) < ONCE_MORE]
+    return [tool for tool in tools if tool.name == REPLY or counts.get(tool.name, 0) < _most(tool)]
+
+
+def _most(tool: ToolSpec) -> int:
+    return ON_PAGES if tool.name.startswith(PAGES) else ONCE_MORE
 
 
 def repeated(action: Action, steps: Sequence[StepRecord]) -> bool:
-    """Whether this very call was made in this turn already."""
+    """Whether this very call was made in this turn already; on pages: just now."""
+    steps = steps[-1:] if (action.tool or "").startswith(PAGES) else steps
     return any(called(step) == (action.tool, action.arguments) for step in steps)
 
 
@@ -171,7 +180,7 @@ def told_so_far(state: State, kit: Kit) -> str:
     before = [f"{m['role']}: {clip(one_line(str(m['content'])), most=200)}" for m in kit.history]
     lines = [f"(Earlier: {' | '.join(before[-GLANCE:])})"] if before else []
     lines.append(_question(state, kit))
-    lines += [f"Result of {called(s)[0]}: {s.observation}" for s in steps_of(state)]
+    lines += [f"Result of {called(s)[0]}: {s.observation}" for s in faded(steps_of(state))]
     return "\n".join(lines)
 
 
@@ -211,7 +220,7 @@ def bounded(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def answer_messages(state: State, kit: Kit) -> list[Message]:
     """The conversation, the question, and what the tools said."""
-    results = [f"The {called(s)[0]} says: {s.observation}" for s in steps_of(state)]
+    results = [f"The {called(s)[0]} says: {s.observation}" for s in faded(steps_of(state))]
     content = "\n\n".join([_question(state, kit), *results])
     if results:
         content += "\n\nAnswer the message with this result, in one sentence."
@@ -229,7 +238,7 @@ def native_messages(state: State, kit: Kit) -> list[Message]:
         *kit.history,
         {"role": "user", "content": _question(state, kit)},
     ]
-    for step in steps_of(state):
+    for step in faded(steps_of(state)):
         name, arguments = called(step)
         call_id = f"call_{step.index}"
         function = {"name": name, "arguments": json.dumps(arguments)}

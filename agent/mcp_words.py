@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BETWEEN = "__"
 """Between the name of a server and that of its tool; none of our own tools has it."""
+PAGES = "browser_"
+"""How the tools begin that read web pages."""
 NAME_CHARS = 64
 """Most characters of a tool's name in the OpenAI API."""
 ABOUT_CHARS = 400
@@ -68,12 +70,12 @@ def offered_name(server: str, tool: str) -> str:
 
 
 def foreign(tool: str | None) -> bool:
-    """Whether a tool is a server's: what it says comes from outside.
+    """Whether what a tool says comes from outside: from an MCP server, or from a web page.
 
-    >>> foreign("docs__read_file"), foreign("memory_search")
-    (True, False)
+    >>> foreign("docs__read_file"), foreign("browser_open"), foreign("memory_search")
+    (True, True, False)
     """
-    return tool is not None and BETWEEN in tool
+    return tool is not None and (BETWEEN in tool or tool.startswith(PAGES))
 
 
 def words(result: mcp_types.CallToolResult) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from agent.browsing_words import page_of
 from agent.mcp_words import foreign
 from agent.models.types import Model, Sampling
 from agent.state import Attempt
@@ -121,6 +122,7 @@ def lesson_from(
             last_step=span[1],
             quote=quote[:QUOTE],
             task_keys=(task.key,),
+            origin=page_of(attempt.steps),
         ),
         trust="web" if any(foreign(called(step)[0]) for step in attempt.steps) else "self",
     )

@@ -16,19 +16,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from agent.browsing_settings import BrowsingSettings
 from envs.errors import UserError, one_line
 from envs.types import Frozen
 from memory.types import Trust
 
 FILE = "journeyman.toml"
-STARTS = {"mcp": "MCP servers", "site": "web apps", "browser": "a browser"}
-"""Settings that start programs."""
+STARTS = {"mcp": "MCP servers", "site": "web apps", "browser": "a browser", "browsing": "web pages"}
+"""Settings that start programs, or have chat go somewhere."""
 
 
 class ModelSettings(Frozen):
@@ -289,6 +286,8 @@ class Settings(BaseSettings):
     """The REST server."""
     mcp: McpSettings = McpSettings()
     """Servers of tools for chat."""
+    browsing: BrowsingSettings = BrowsingSettings()
+    """Web pages that chat may open."""
     router: RouterSettings = RouterSettings()
     """Who gets which task, where there are a student and a larger model."""
     prompts: dict[str, str] = Field(default_factory=dict)
@@ -322,6 +321,7 @@ class Settings(BaseSettings):
             keep += f" {larger.base_url}|{larger.name}|{larger.file}"
         for name, server in sorted(self.mcp.servers.items()):
             keep += "".join(f"|{name}__{tool}" for tool in sorted(server.allow))
+        keep += "".join(f"|browsing {origin}" for origin in sorted(self.browsing.allow))
         return hashlib.sha256(keep.encode()).hexdigest()[:12]
 
 

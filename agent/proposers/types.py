@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from agent.browsing_words import page_of
 from agent.mcp_words import foreign
 from agent.models.types import Message, Model, Reply, Sampling
 from agent.settings import Settings
@@ -159,6 +160,7 @@ def source_of(run: Trajectory, step: StepRecord | None, reader: Reader) -> Sourc
         last_step=step.index if step else 0,
         quote=f"{step.action}\n{step.observation}"[:QUOTE] if step else "",
         task_keys=tuple(dict.fromkeys(keys)),
+        origin=page_of(run.steps),
     )
 
 
