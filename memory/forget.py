@@ -93,10 +93,11 @@ class _Known:
 def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
     """What goes back to `source`: a lesson, a skill, a run, `user:NAME`, `web:URL` or a task key.
 
-    `web:HOST` means all pages of that host, `user:` what people typed without a name, a folder all
-    skills that were imported from it or from below it. Raises `UnknownName` where nothing in memory
-    is called so.
+    `web:HOST` means all pages of that host, a bare URL is short for `web:URL`, `user:` what people
+    typed without a name, a folder all skills that were imported from it or from below it. Raises
+    `UnknownName` where nothing in memory is called so.
     """
+    source = f"web:{source}" if source.startswith(("https://", "http://")) else source
     known, skills = _lives(ledger), skill_lives(ledger)
     kind = _kind(ledger, source, known, skills)
     found: dict[str, ForgetItem] = {}
