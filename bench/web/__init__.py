@@ -1,0 +1,1 @@
+"""What web pages cost and what is learned on them."""
