@@ -23,7 +23,7 @@ class Greedy:
         solver = kit.settings.solver
         choices = seen_of(state).admissible or ()
         if solver.break_loops:
-            choices = worthwhile(choices, steps_of(state))
+            choices = worthwhile(choices, steps_of(state), goal=kit.task.goal)
         reply = await kit.model.reply(
             text_messages(state, kit, choices=choices),
             schema=action_schema(choices, think=solver.think),

@@ -33,7 +33,9 @@ def steers(kit: Kit) -> bool:
 def choices_of(state: State, kit: Kit) -> tuple[str, ...]:
     """The actions that the solver may choose now; empty where they are not listed."""
     choices = seen_of(state).admissible or ()
-    return worthwhile(choices, steps_of(state)) if kit.settings.solver.break_loops else choices
+    if not kit.settings.solver.break_loops:
+        return choices
+    return worthwhile(choices, steps_of(state), goal=kit.task.goal)
 
 
 def place_of(state: State) -> int:

@@ -68,7 +68,7 @@ async def _draft(state: State, kit: Kit, action: Action) -> Draft | None:
     elif action.tool is None:
         text, choices = action.text, seen_of(state).admissible or ()
         if kit.settings.solver.break_loops:
-            choices = worthwhile(choices, steps_of(state))
+            choices = worthwhile(choices, steps_of(state), goal=kit.task.goal)
         asked = text_messages(state, kit, choices=choices)
         if len(choices) == 1:
             return None
