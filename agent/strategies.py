@@ -289,6 +289,12 @@ def _writers() -> tuple[Choice, ...]:
             "journeyman skills weave",
         ),
         (
+            "explore",
+            "tries out on train tasks what pages offer, likeliest first, and writes skills from it",
+            "Zheng et al. 2025, SkillWeaver, arXiv 2504.07079",
+            "journeyman explore site",
+        ),
+        (
             "challenge",
             "a model makes up tasks as code; kept are those whose verifier can tell",
             "Zhou et al. 2025, Self-Challenging Language Model Agents, arXiv 2506.01716",
