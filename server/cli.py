@@ -21,6 +21,7 @@ from server.commands import (
     doctor,
     envs,
     evals,
+    explore,
     gap,
     history,
     keeping,
@@ -61,6 +62,7 @@ absorbing.add_to(memory.app)
 keeping.add_to(memory.app)
 skills.add_to(app)
 skill_learning.add_to(skills.app)
+explore.add_to(app)
 tutorials.add_to(skills.app)
 history.add_to(app)
 bisecting.add_to(app)
