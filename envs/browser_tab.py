@@ -69,6 +69,7 @@ class Tab:
         self._veil = veil
         self._gone = ""
         self._reviving = False
+        self._lost = False
         self._notes: list[str] = []
         self._flights = _Flights()
         self._seen: list[pages_snapshot.Node] | None = None
@@ -134,6 +135,7 @@ class Tab:
         return self._gone, None
 
     async def _look(self, words: tuple[str, ...]) -> Seen:
+        await self._returned()
         top = await self._read()
         return Seen(
             url=self._page.url,
@@ -170,11 +172,23 @@ class Tab:
         except self._faults as error:
             done = f"{action}: {told(error)}"
         await self._settle()
-        if self._page.url.startswith("chrome-error:"):
-            with suppress(self._faults):
-                await self._page.go_back(timeout=self._action_ms)
+        if await self._returned():
             done += "; the address it leads to can't be reached from here"
         return done
+
+    async def _returned(self) -> bool:
+        """Leaves the browser's own page about an address that can't be reached, if it is there."""
+        if self._lost:
+            self._lost = False
+            with suppress(self._faults):
+                limit = self._action_ms
+                await self._page.wait_for_url("chrome-error:**", timeout=limit, wait_until="commit")
+        if not self._page.url.startswith("chrome-error:"):
+            return False
+        with suppress(self._faults):
+            await self._page.go_back(timeout=self._action_ms)
+        self._lost = False
+        return True
 
     async def _node(self, action: PageAction) -> pages_snapshot.Node | None:
         spot = action.spot
@@ -192,7 +206,7 @@ class Tab:
             self._reviving = False
             self._gone, self._flights = "", _Flights()
             self._listen(self._page)
-        self._seen = None
+        self._seen, self._lost = None, False
         await self._page.goto(url, wait_until="commit", timeout=LOAD_S * 1000)
         with suppress(self._faults):
             await self._page.wait_for_load_state("load", timeout=self._patience_s * 500)
@@ -238,7 +252,7 @@ class Tab:
         page.on("download", self._on_download)
         page.on("request", self._flights.add)
         page.on("requestfinished", self._flights.discard)
-        page.on("requestfailed", self._flights.discard)
+        page.on("requestfailed", self._on_failed)
 
     def _on_crash(self, _page: Page) -> None:
         self._gone = "the tab crashed"
@@ -256,6 +270,12 @@ class Tab:
             self._note("a new tab was closed")
             with suppress(self._faults):
                 await page.close()
+
+    def _on_failed(self, request: Request) -> None:
+        self._flights.discard(request)
+        own = request.is_navigation_request() and "ERR_ABORTED" not in (request.failure or "")
+        with suppress(self._faults):
+            self._lost = self._lost or (own and request.frame == self._page.main_frame)
 
     def _note(self, text: str) -> None:
         if text not in self._notes and len(self._notes) < NOTES_MOST:

@@ -55,8 +55,6 @@ BEGIN = """async ([seed, mark]) => {
   core.startEpisodeReal();
   await until(() => WOB_TASK_READY);
   core.clearTimer();
-  for (const id of ['reward-display', 'click-canvas', 'sync-task-cover'])
-    document.getElementById(id)?.style.setProperty('display', 'none', 'important');
   return core.getUtterance();
 }"""
 STATE = """most => {

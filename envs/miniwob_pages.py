@@ -70,6 +70,7 @@ FIRST = b"""
   };
 })();
 """
+HIDDEN = b"#reward-display, #click-canvas, #sync-task-cover { display: none !important }"
 _HEAD = re.compile(rb"<head[^>]*>", re.IGNORECASE)
 _SCRIPT = re.compile(rb"<script\b", re.IGNORECASE)
 
@@ -129,7 +130,8 @@ def _content(path: Path, nonce: str) -> bytes:
     content = path.read_bytes()
     if path.suffix != ".html":
         return content
-    content = _HEAD.sub(lambda head: head[0] + b"<script>" + FIRST + b"</script>", content, count=1)
+    ours = b"<style>" + HIDDEN + b"</style><script>" + FIRST + b"</script>"
+    content = _HEAD.sub(lambda head: head[0] + ours, content, count=1)
     return _SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', content)
 
 

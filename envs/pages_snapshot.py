@@ -267,7 +267,8 @@ def actions(
     ends = ["press Enter"] if any(node.focused for node in fields) else []
     ends += ["scroll down"] if len(nodes) > 40 else []
     listed = listed[: most - len(ends)] + ends
-    deeper = {id(below) for node in nodes if node.pointer for below in node.below()}
+    whole = [node for node in nodes if node.pointer and not _inside(node)]
+    deeper = {id(below) for node in whole for below in node.below()}
     plain = [node for node in nodes if node.role in TEXTS or _plain(node)]
     listed += [str(_on(node, "click")) for node in plain if id(node) not in deeper]
     return unique(listed)[:most]

@@ -17,6 +17,7 @@ from agent.runner import interrupted
 from agent.settings import Settings, load
 from agent.worker import worker
 from agent.worlds import alfworld_data
+from envs.browser import installed
 from envs.errors import JourneymanError
 from envs.types import Frozen
 from memory.recall import Memory
@@ -56,7 +57,7 @@ def doctor(as_json: Json = False) -> None:
     """Looks at the installation; exit code 1 if something needed is missing."""
     settings = load()
     found = [*_machine(), *_rooms(), *_packages(), _model(settings), *_store(settings)]
-    found.append(_games(settings))
+    found += [_games(settings), _browser(settings)]
     if as_json:
         say_json(found)
     else:
@@ -159,3 +160,12 @@ def _games(settings: Settings) -> Found:
         ok=True,
         repair="" if there else "journeyman envs fetch alfworld",
     )
+
+
+def _browser(settings: Settings) -> Found:
+    try:
+        path = installed(settings.browser or "")
+    except JourneymanError as error:
+        told = f"{error.message} (needed for pages only)"
+        return Found(what="browser", state=told, ok=True, repair=error.repair)
+    return Found(what="browser", state=path, ok=True)

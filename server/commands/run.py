@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
@@ -17,6 +18,7 @@ from agent.runner import run as run_task
 from agent.settings import Settings, load
 from agent.worker import worker
 from envs.errors import UnknownName, UserError
+from envs.pages_shown import Filmed
 from envs.types import SPLITS, Env, Frozen, Split, Task
 from memory.intervals import wilson
 from memory.types import Trajectory
@@ -29,10 +31,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
-    env: Annotated[str, typer.Argument(help="toy, household[:LEVEL] or alfworld")] = "",
+    env: Annotated[str, typer.Argument(help="A name of `journeyman envs list`")] = "",
     split: Annotated[str, typer.Option(help="train, val, test, seen or unseen")] = "train",
     n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many tasks")] = 10,
-    task: Annotated[str, typer.Option(help="One task, by its id")] = "",
+    task: Annotated[str, typer.Option(help="One task, by its id or its type")] = "",
     seed: Annotated[int | None, typer.Option(help="Seed; default: each task's own")] = None,
     arm: Annotated[str, typer.Option(help="A name for these runs")] = "default",
     workers: Annotated[int, typer.Option(min=1, help="Episodes at once")] = 1,
@@ -43,6 +45,9 @@ def run(
     ] = False,
     think: Annotated[bool, typer.Option("--think", help="A thought before each action")] = False,
     retries: Annotated[int | None, typer.Option(help="New attempts after a failed one")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Keep pictures, where tasks are pages")
+    ] = False,
     resume_: Annotated[bool, typer.Option("--resume", help="Take up interrupted runs")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line per run")] = False,
 ) -> None:
@@ -52,8 +57,11 @@ def run(
     settings = load(
         solver={"think": think or None, "retries": retries}, model={"parallel": workers}
     )
+    shows = settings.home / "shows" if show else None
     spec = {"arm": arm, "learn": not no_learn, "recall": not no_recall, "guard": guard}
-    wanted = Wanted(env=env, split=split, n=n, task=task, seed=seed, workers=workers, spec=spec)
+    wanted = Wanted(
+        env=env, split=split, n=n, task=task, seed=seed, workers=workers, shows=shows, spec=spec
+    )
     go(_run(settings, wanted, again=resume_, as_json=as_json))
 
 
@@ -72,6 +80,8 @@ class Wanted(Frozen):
     """Seed for all, or each task's own."""
     workers: int
     """Episodes at once."""
+    shows: Path | None
+    """Folder for pictures of what happened, or None."""
     spec: dict[str, Any]
     """Fields of `Spec`."""
 
@@ -86,29 +96,39 @@ async def _run(settings: Settings, wanted: Wanted, *, again: bool, as_json: bool
         if not wanted.env:
             return
         env = await place.env(wanted.env, workers=wanted.workers)
-        tasks = choose(env, wanted.split, n=wanted.n, task_id=wanted.task)
+        tasks = choose(env, wanted.split, n=wanted.n, task_id=wanted.task, seed=wanted.seed)
+        filmed = Filmed(env, folder=wanted.shows) if wanted.shows else None
         crew = await place.crew()
 
         def play(task: Task) -> Callable[[], Awaitable[Trajectory]]:
             seed = task.seed if wanted.seed is None else wanted.seed
             whole = Spec.model_validate({"task": task, "seed": seed, **wanted.spec})
-            return lambda: run_task(crew, env, whole)
+            return lambda: run_task(crew, filmed or env, whole)
 
         jobs = [play(task) for task in tasks]
         done = await together(jobs, workers=wanted.workers, as_json=as_json)
         summary(done, as_json=as_json)
+        for path in filmed.left if filmed else ():
+            err.print(f"pictures: {path}")
 
 
-def choose(env: Env, split: str, *, n: int, task_id: str = "") -> list[Task]:
-    """The first `n` tasks of a split, or the one with this id."""
+def choose(
+    env: Env, split: str, *, n: int, task_id: str = "", seed: int | None = None
+) -> list[Task]:
+    """The first `n` tasks of a split, or the one with this id, or the first of this type.
+
+    Of a type, the one whose own seed is `seed`, where that is given.
+    """
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
     chosen = cast("Split", split)
     if task_id:
         known = [task for one in SPLITS for task in env.tasks(one)]
+        kind = [task for task in known if task.tags[:1] == (task_id,)]
         found = [task for task in known if task.id == task_id]
+        found = found or [task for task in kind if seed in (None, task.seed)][:1]
         if not found:
-            raise UnknownName("task", task_id, (task.id for task in known))
+            raise UnknownName("task", task_id, (task.id for task in kind or known))
         return found
     tasks = list(env.tasks(chosen))
     if not tasks:

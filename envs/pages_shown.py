@@ -1,0 +1,140 @@
+"""Episodes on pages, kept as strips of pictures: one before the first action, one after each."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from envs.errors import Missing, UserError, clip
+from envs.types import Action, Env, Episode, Score, Split, Step, Task, ToolSpec
+
+FRAMES_MOST = 30
+"""Pictures of a strip at most: the first ones."""
+WIDE_MOST = 340
+"""Pixels that a picture is wide at most; larger ones are made smaller."""
+CAPTION, GAP = 30, 6
+"""Pixels of the words under a picture, and between pictures."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """An episode that can be looked at."""
+
+    def shot(self) -> bytes:
+        """What stands there as a PNG; empty where no picture can be taken."""
+        ...
+
+
+Keep = Callable[[Task, Sequence[tuple[bytes, str]]], None]
+
+
+class Filmed:
+    """An environment whose episodes leave `FOLDER/TASK.png` behind when they are closed.
+
+    Raises `UserError` when a task is opened that can't be looked at.
+    """
+
+    def __init__(self, env: Env, *, folder: Path) -> None:
+        self.name = env.name
+        self.left: list[Path] = []
+        """The strips that were written, in order."""
+        self._env = env
+        self._folder = folder
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        """Those of the environment."""
+        return self._env.tasks(split)
+
+    def open(self, task: Task, *, seed: int | None = None) -> Episode:
+        """Begins an attempt, and takes the first picture."""
+        episode = self._env.open(task, seed=seed)
+        if not isinstance(episode, Shows):
+            episode.close()
+            raise UserError(
+                f"{self.name} has no pages to show", repair="leave --show out, or run miniwob"
+            )
+        return FilmedEpisode(episode, keep=self._keep)
+
+    def close(self) -> None:
+        """Closes the environment."""
+        self._env.close()
+
+    def _keep(self, task: Task, frames: Sequence[tuple[bytes, str]]) -> None:
+        name = re.sub(r"[^\w.-]+", "-", task.id)
+        path, number = self._folder / f"{name}.png", 1
+        while path.exists():
+            number += 1
+            path = self._folder / f"{name}-{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(strip(frames))
+        self.left.append(path)
+
+
+class FilmedEpisode:
+    """An episode that is looked at after each action."""
+
+    def __init__(self, episode: Episode, *, keep: Keep) -> None:
+        self.task = episode.task
+        self.first = episode.first
+        self._episode = episode
+        self._keep = keep
+        self._frames: list[tuple[bytes, str]] = []
+        self._look("")
+
+    @property
+    def tools(self) -> Sequence[ToolSpec]:
+        """Those of the episode."""
+        return self._episode.tools
+
+    def step(self, action: Action) -> Step:
+        """Does it, then looks."""
+        step = self._episode.step(action)
+        self._look(action.text or str(action.tool))
+        return step
+
+    def score(self) -> Score | None:
+        """The episode's."""
+        return self._episode.score()
+
+    def close(self) -> None:
+        """Closes the episode, and writes the strip."""
+        self._episode.close()
+        frames, self._frames = self._frames, []
+        if frames:
+            self._keep(self.task, frames)
+
+    def _look(self, said: str) -> None:
+        if len(self._frames) < FRAMES_MOST and isinstance(self._episode, Shows):
+            self._frames.append((self._episode.shot(), said))
+
+
+def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
+    """Pictures side by side with the action that led to each under it, as a PNG.
+
+    Raises `Missing` without Pillow.
+    """
+    try:
+        from PIL import Image, ImageDraw
+    except ImportError as error:
+        raise Missing("strips need the package pillow", repair="pip install pillow") from error
+    pictures = []
+    for png, said in frames:
+        picture = Image.open(io.BytesIO(png)).convert("RGB") if png else Image.new("RGB", (80, 80))
+        picture.thumbnail((WIDE_MOST, WIDE_MOST * 4))
+        pictures.append((picture, said))
+    width = sum(picture.width + GAP for picture, _ in pictures) + GAP
+    height = max(picture.height for picture, _ in pictures) + CAPTION + GAP
+    sheet = Image.new("RGB", (width, height), "white")
+    pen, left = ImageDraw.Draw(sheet), GAP
+    for number, (picture, said) in enumerate(pictures):
+        sheet.paste(picture, (left, GAP))
+        words = f"{number}. {said}" if said else "at first"
+        room = max(picture.width // 6, 8)
+        pen.text((left, GAP + picture.height + 2), clip(words, most=room), fill="black")
+        left += picture.width + GAP
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    return buffer.getvalue()

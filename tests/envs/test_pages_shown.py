@@ -1,0 +1,67 @@
+"""Strips of pictures: one before the first action, one after each."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from envs.errors import UserError
+from envs.pages_shown import Filmed, strip
+from envs.toy import Toy, ToyEpisode
+from envs.types import Action, Episode, Split, Task
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 50), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+class Seen(ToyEpisode):
+    """A toy with a face."""
+
+    def shot(self) -> bytes:
+        return png("red")
+
+
+class SeenToy:
+    name = "toy"
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        return Toy().tasks(split)
+
+    def open(self, task: Task, *, seed: int | None = None) -> Episode:
+        return Seen(task, homes=dict.fromkeys(("spoon", "key"), "red"), seed=seed or 0)
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def test_an_episode_leaves_a_strip_and_never_writes_over_one(tmp_path: Path) -> None:
+    filmed = Filmed(SeenToy(), folder=tmp_path / "shows")
+    task = filmed.tasks("train")[0]
+    for _ in range(2):
+        episode = filmed.open(task)
+        episode.step(Action(text="open red drawer"))
+        episode.close()
+        episode.close()
+    assert [path.name for path in filmed.left] == [
+        "train-0-" + task.tags[1] + end for end in (".png", "-2.png")
+    ]
+    with Image.open(filmed.left[0]) as sheet:
+        assert sheet.width == 2 * 40 + 3 * 6
+
+
+def test_what_has_no_page_is_refused(tmp_path: Path) -> None:
+    toy = Toy()
+    with pytest.raises(UserError, match="toy has no pages to show"):
+        Filmed(toy, folder=tmp_path).open(toy.tasks("train")[0])
+
+
+def test_a_picture_that_could_not_be_taken_is_left_blank() -> None:
+    with Image.open(io.BytesIO(strip([(png("red"), ""), (b"", 'click "x"')]))) as sheet:
+        assert sheet.size == (40 + 80 + 3 * 6, 80 + 36)
