@@ -38,6 +38,7 @@ from server.commands import (
     skills,
     strategies,
     tutorials,
+    world,
 )
 from server.console import err, safe
 
@@ -75,6 +76,7 @@ model_check.add_to(models.app)
 reflecting.add_to(evals.app)
 gap.add_to(evals.app)
 evals.add_to(app)
+world.add_to(evals.app)
 strategies.add_to(app)
 
 
