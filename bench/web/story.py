@@ -10,12 +10,15 @@ HOME keeps what was learned; without it nothing is kept. A skill that is there a
 from __future__ import annotations
 
 import asyncio
+import io
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from PIL import Image
 
 from agent.chance import RandomChoice
 from agent.crossing import off
@@ -105,7 +108,7 @@ def _photographed(ground: Ground, skill: Skill, task: Task, into: Path) -> None:
     number = 0
 
     def shoot() -> None:
-        (into / f"skill-{number}.png").write_bytes(episode.shot())
+        (into / f"skill-{number}.png").write_bytes(small(episode.shot()))
 
     def do(action: Action) -> Step:
         nonlocal number
@@ -122,6 +125,13 @@ def _photographed(ground: Ground, skill: Skill, task: Task, into: Path) -> None:
         play(ground.sandbox, source, skill.name, given, stage=stage, do=do)
     finally:
         episode.close()
+
+
+def small(png: bytes) -> bytes:
+    """The same picture in 64 colours, for a page of documentation."""
+    made = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").quantize(64).save(made, "PNG", optimize=True)
+    return made.getvalue()
 
 
 def _told(line: str) -> None:
