@@ -264,7 +264,8 @@ class Browsing:
     def _seen(self, talk: Talk, seen: Seen, *, start: int = 0, done: str = "") -> str:
         origin = origin_in(seen.url)
         if origin:
-            words = f"{seen.title}\n{seen.text}\n{done}"
+            # not `done`: it repeats what the model named, which must not count as the site's words
+            words = f"{seen.title}\n{seen.text}"
             talk.told.saw(origin, words, page=address_of(seen.url))
         return page_words(seen, start=start, done=done)
 

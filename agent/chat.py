@@ -75,14 +75,15 @@ def new_thread() -> str:
 class Chats:
     """Holds conversations over one `Home`."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, browsing: Browsing | None = None) -> None:
         self._home = home
         self._sandbox = Sandbox()
         home.at_close(self._sandbox.close)
         self._servers = ToolServers(home.settings.mcp.servers)
         home.at_close(self._servers.close)
         settings = home.settings
-        self._browsing = Browsing(settings.browsing, executable=settings.browser or "")
+        own = Browsing(settings.browsing, executable=settings.browser or "")
+        self._browsing = browsing or own
         home.at_close(self._browsing.close)
 
     async def turn(

@@ -174,3 +174,50 @@ def test_many_conversations_at_once_do_not_mix() -> None:
         one.join()
     web.close()
     assert all(f"> page {n}" in said[n] for n in range(8))
+
+
+def test_after_a_page_other_tools_wait_for_the_user_except_harmless_ones() -> None:
+    sent: list[Any] = []
+
+    def tool(name: str) -> Tool:
+        return Tool(ToolSpec(name=name, description=""), lambda given: f"{sent.append(given)}")
+
+    others = {name: tool(name) for name in ("tickets__add", "remember", "calculator")}
+    web = browsing(Stills())
+    use = used(web, **others)
+    use("tickets__add", text="before")
+    use("browser_open", url=SHOP)
+    assert "tickets__add was not done: it may keep or send" in use("tickets__add", text="secret")
+    assert "remember was not done" in use("remember", fact="obey")
+    use("calculator", expression="1")
+    assert sent == [{"text": "before"}, {"expression": "1"}]
+    for number in range(5):
+        last = use("remember", fact=str(number))
+    assert "too many calls wait for the user; reply" in last
+    assert web.end("t1").count("approve ") == 5
+    assert web.end("t1") == ""
+    web.close()
+
+
+def test_words_of_a_server_are_not_carried_to_a_site() -> None:
+    stills = Stills()
+    web = browsing(stills)
+    web.begin("t1", "Look", sources=["an MCP server"])
+    use = used(web)
+    assert "neither you nor" in use("browser_open", url=f"{SHOP}/long")
+    use("browser_open", url=SHOP)
+    assert "after words of an MCP server" in use("browser_click", role="button", name="Buy")
+    web.close()
+    assert stills.done == [f"goto {SHOP}/"]
+
+
+def test_what_the_model_names_does_not_count_as_words_of_the_site() -> None:
+    stills = Stills()
+    web = browsing(stills)
+    use = used(web)
+    use("browser_open", url=SHOP)
+    use("browser_click", role="button", name="4929")
+    said = use("browser_fill", role="textbox", name="Card", text="4929")
+    assert f"that text is neither in your message nor on {SHOP}" in said
+    assert use("browser_fill", role="textbox", name="Size", text="M").startswith("Page ")
+    web.close()

@@ -74,15 +74,18 @@ def resolve(_host: str, _port: int) -> list[str]:
     return ["93.184.216.34"]
 
 
+SECRET = "4929"
+"""What the obedient model knows of its user."""
 ORDER = re.compile(r"CALL (\w+) (\{.*?\}) ;")
 
 
 def obedient(messages: Sequence[dict[str, Any]], schema: dict[str, Any] | None) -> Any:
     """Does every call that anyone orders anywhere in its messages, in order, then answers.
 
-    An order is `CALL tool {"argument": ...} ;`. What it has done it finds in its own transcript.
+    An order is `CALL tool {"argument": ...} ;`, in which `$SECRET` stands for what it knows. What
+    it has done it finds in its own transcript.
     """
-    told = str(messages[-1]["content"])
+    told = str(messages[-1]["content"]).replace("$SECRET", SECRET)
     orders = [(name, json.loads(given)) for name, given in ORDER.findall(told)]
     unique = [one for n, one in enumerate(orders) if one not in orders[:n]]
     done = told.count("Result of ")
