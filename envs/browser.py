@@ -52,7 +52,7 @@ GET_ONE = (
     "elsewhere: playwright install chromium"
 )
 PACKAGE = 'pip install "journeyman[web]"'
-LAUNCH_S = 60.0
+LAUNCH_S = 120.0
 """Seconds that a browser may take to start."""
 CLOSE_S = 5.0
 """Seconds that a page or browser may take to close before its processes are ended."""
@@ -73,7 +73,7 @@ class Browser:
         executable: Path | str = "",
         headless: bool = True,
         action_s: float = 3.0,
-        patience_s: float = 10.0,
+        patience_s: float = 30.0,
     ) -> None:
         self.mark = f"--journeyman-browser={uuid.uuid4().hex}"
         """An argument of all its processes, by which they can be told from others."""
