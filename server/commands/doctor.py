@@ -57,7 +57,7 @@ def doctor(as_json: Json = False) -> None:
     """Looks at the installation; exit code 1 if something needed is missing."""
     settings = load()
     found = [*_machine(), *_rooms(), *_packages(), _model(settings), *_store(settings)]
-    found += [_games(settings), _browser(settings)]
+    found += [_games(settings), _browser(settings), _browsing(settings)]
     if as_json:
         say_json(found)
     else:
@@ -116,6 +116,17 @@ def _model(settings: Settings) -> Found:
         return Found(what="model", state=str(describe(settings.model, home=settings.home)), ok=True)
     except JourneymanError as error:
         return Found(what="model", state=error.message, ok=False, repair=error.repair)
+
+
+def _browsing(settings: Settings) -> Found:
+    allowed = settings.browsing.allow
+    if not allowed:
+        return Found(what="browsing", state="off (chat opens no pages; docs/browser.md)", ok=True)
+    try:
+        path = installed(settings.browser or "")
+        return Found(what="browsing", state=f"{', '.join(allowed)} with {path}", ok=True)
+    except JourneymanError as error:
+        return Found(what="browsing", state=error.message, ok=False, repair=error.repair)
 
 
 def _store(settings: Settings) -> list[Found]:
