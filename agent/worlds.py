@@ -14,6 +14,7 @@ from envs.browsergym import Browsergym
 from envs.errors import Missing, UnknownName, clip
 from envs.household import LEVELS, Household
 from envs.miniwob import MiniWob
+from envs.miniwob_composed import Composed
 from envs.resident import Resident
 from envs.site import Site
 from envs.toy import Toy
@@ -49,6 +50,8 @@ def open_env(name: str, settings: Settings, *, workers: int = 1) -> Env:
         return Site(settings.site.folder, executable=settings.browser or "")
     if name == "alfworld":
         return Alfworld(alfworld_data(settings), workers=workers, cache=cache)
+    if name == "miniwob:composed":
+        return Composed(executable=settings.browser or "")
     if name in ("miniwob", "miniwob:tools"):
         return MiniWob(executable=settings.browser or "", tools=bool(level))
     if kind == "household":

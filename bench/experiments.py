@@ -226,7 +226,35 @@ DISTILL = Experiment(
     baseline="base",
 )
 
-NAMED: dict[str, Experiment] = {one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL)}
+WEB = Experiment(
+    name="web",
+    title="How far do players get on web pages without having learned anything there?",
+    note=(
+        "miniwob/test is MiniWoB++'s pages of BrowserGym's public test split, one seed of each; "
+        "compositions put two or three train pages under one instruction, told in order and the "
+        "other way round; the site is the shop with errands that combine goals. One episode, "
+        "actions as text out of what the page admits; words that may be filled in come from the "
+        "instruction. No arm has learned on pages: arms with explored skills are not here yet."
+    ),
+    models={"135M": SMOL, "1.5B": CODER},
+    measure=(
+        Tasks(env="miniwob", split="test", n=63),
+        Tasks(env="miniwob:composed", split="test", n=40),
+        Tasks(env="site", split="test", n=12),
+    ),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="bare 135M", kind="bare", model="135M"),
+        ArmSpec(name="bare 1.5B", kind="bare", model="1.5B", n=20),
+    ),
+    seeds=(0, 1, 2),
+    compare=(("bare 135M", "random"), ("bare 1.5B", "random"), ("bare 1.5B", "bare 135M")),
+    baseline="random",
+)
+
+NAMED: dict[str, Experiment] = {
+    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, WEB)
+}
 
 
 def named(name: str) -> Experiment:
