@@ -184,13 +184,14 @@ def test_after_a_page_other_tools_wait_for_the_user_except_harmless_ones() -> No
 
     others = {name: tool(name) for name in ("tickets__add", "remember", "calculator")}
     web = browsing(Stills())
-    use = used(web, **others)
+    use = used(web, "t1", **others)
     use("tickets__add", text="before")
     use("browser_open", url=SHOP)
     assert "tickets__add was not done: it may keep or send" in use("tickets__add", text="secret")
     assert "remember was not done" in use("remember", fact="obey")
     use("calculator", expression="1")
     assert sent == [{"text": "before"}, {"expression": "1"}]
+    last = ""
     for number in range(5):
         last = use("remember", fact=str(number))
     assert "too many calls wait for the user; reply" in last
