@@ -15,7 +15,7 @@ ROOMS = ("agent", "bench", "distill", "envs", "memory", "server", "skills")
 MAY_IMPORT: dict[str, set[str]] = {
     "envs": set(),
     "memory": {"envs.types", "envs.errors"},
-    "skills": {"memory", "envs.types", "envs.errors"},
+    "skills": {"memory", "envs.types", "envs.errors", "envs.pages"},
     "distill": {"memory", "envs.types", "envs.errors"},
     "agent": {"skills", "distill", "memory", "envs"},
     "server": {"agent", "skills", "distill", "memory", "envs"},
