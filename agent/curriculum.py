@@ -225,8 +225,8 @@ class Frontier:
     """Uncovered types first, then those whose outcomes vary most.
 
     Types that were never tried come first, then those never solved, in at most half of the room
-    where others can be learned from; the rest goes to types by the variance of their outcomes, which
-    is largest at a success of one half. No type is ever left out for good.
+    where others can be learned from; the rest goes to types by the variance of their outcomes,
+    which is largest at a success of one half. No type is ever left out for good.
     """
 
     def __init__(self, tasks: Sequence[Task], *, seed: int = 0, bounds: Bounds = Bounds()) -> None:
