@@ -22,7 +22,7 @@ from pydantic import Field
 
 from agent.models.types import Message, Model, Sampling
 from agent.transcript import prompt
-from envs.errors import clip, one_line
+from envs.errors import Unusable, clip, one_line
 from envs.types import Frozen
 
 Set = Literal["chat", "safety"]
@@ -127,7 +127,8 @@ def items(name: Set) -> tuple[Item, ...]:
 async def sit(
     model: Model, name: Set, *, watch: Callable[[int, int], None] = lambda _done, _most: None
 ) -> Sat:
-    """Asks every question of a set, greedily. Raises `ModelError` where the model does not answer.
+    """Asks every question of a set, greedily. Raises `ModelError` where the model does not answer;
+    an answer in no form that can be used is a wrong one.
 
     `watch` hears how many are answered, and of how many.
     """
@@ -172,9 +173,12 @@ async def _asked(model: Model, item: Item) -> Outcome:
         {"role": "user", "content": item.question},
     ]
     most = TOKENS if item.check.fresh is None else LONG
-    reply = await model.reply(
-        asked, schema=item.check.scheme, sampling=Sampling(max_tokens=most, fresh=True)
-    )
+    try:
+        reply = await model.reply(
+            asked, schema=item.check.scheme, sampling=Sampling(max_tokens=most, fresh=True)
+        )
+    except Unusable as error:
+        return Outcome(item=item.id, passed=False, said=clip(one_line(error.message), most=200))
     passed = holds(item.check, reply.text, reply.data)
     return Outcome(item=item.id, passed=passed, said=clip(one_line(reply.text), most=200))
 

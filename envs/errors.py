@@ -75,6 +75,10 @@ class ModelError(JourneymanError):
     """A model did not answer, or not in a way that can be used."""
 
 
+class Unusable(ModelError):
+    """A model answered, and twice not in the form that was asked for."""
+
+
 class StoreError(JourneymanError):
     """The ledger or the index could not be read or written."""
 

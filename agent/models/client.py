@@ -20,7 +20,7 @@ from agent.models.schema import (
 )
 from agent.models.types import Message, Model, Reply, Sampling, ToolCall
 from agent.settings import ModelSettings
-from envs.errors import ModelError, clip
+from envs.errors import ModelError, Unusable, clip
 from envs.types import ToolSpec
 from memory.types import Usage
 
@@ -84,7 +84,7 @@ class OpenAIModel(Model):
         guess = closest(said, schema) if schema else None
         if guess is not None:
             return self._reply(raw, said, data=guess, spent=spent, guessed=True)
-        raise ModelError(
+        raise Unusable(
             f"model {self.name!r} answered {clip(said)!r}, which can't be used: {fault}",
             repair="raise max_tokens, or set a larger model or a server that takes JSON schemas",
         )

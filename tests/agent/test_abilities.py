@@ -12,7 +12,7 @@ import pytest
 from agent.abilities import SETS, Check, Item, Set, freshness, holds, items, sit
 from agent.models.scripted import Answer, PolicyModel
 from agent.models.types import Message
-from envs.errors import ModelError
+from envs.errors import ModelError, Unusable
 
 TALK = "the sea is wide and blue while small boats drift towards a quiet harbour at dusk"
 
@@ -103,6 +103,18 @@ def test_a_constrained_reply_is_held_against_its_values() -> None:
 def test_talk_in_circles_is_not_fresh() -> None:
     assert freshness(["a", "b"]) == 1.0
     assert freshness(["go"] * 30) < 0.05
+
+
+def test_an_answer_in_no_form_that_can_be_used_is_a_wrong_one() -> None:
+    def babbles(messages: Sequence[Message], schema: dict[str, Any] | None) -> Answer:
+        if schema is not None:
+            raise Unusable('\'{"name": "aaaa\' was cut off', repair="raise max_tokens")
+        return by_question(messages, schema)
+
+    sat = asyncio.run(sit(PolicyModel(babbles), "chat"))
+    constrained = {one.id for one in items("chat") if one.check.scheme is not None}
+    assert constrained
+    assert {one.item for one in sat.outcomes if not one.passed} == constrained
 
 
 def test_a_model_that_does_not_answer_is_an_error_and_no_failed_question() -> None:
