@@ -101,7 +101,7 @@ def draw(found: dict[tuple[str, str], Point], spent: list[float], out: Path) -> 
                     (x, y),
                     color=colour,
                     fontsize=9,
-                    xytext=(6, -13 if split == "test" else 8),
+                    xytext=(6, -13 if split == "test" and y > 0.1 else 8),
                     textcoords="offset points",
                 )
             if expert := found.get(("expert", split)):
