@@ -44,6 +44,7 @@ def ours(rows: list[Row], *, base: Path, out: Path) -> tuple[int, float]:
 def plain(rows: list[Row], *, base: Path, out: Path) -> tuple[int, float]:
     """The same with TRL as it comes: the head, the order and the padding are its own."""
     from datasets import Dataset
+    from torch import cuda
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
@@ -66,6 +67,7 @@ def plain(rows: list[Row], *, base: Path, out: Path) -> tuple[int, float]:
             num_train_epochs=PLAN.epochs,
             learning_rate=PLAN.rate,
             bf16=True,
+            use_cpu=not cuda.is_available(),
             gradient_checkpointing=False,
             dataloader_pin_memory=False,
             save_strategy="no",
