@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from torch import cuda
+
 from agent.models.pull import EMBEDDED, find
 from agent.settings import load
 from distill.bases import prepared
@@ -44,7 +46,6 @@ def ours(rows: list[Row], *, base: Path, out: Path) -> tuple[int, float]:
 def plain(rows: list[Row], *, base: Path, out: Path) -> tuple[int, float]:
     """The same with TRL as it comes: the head, the order and the padding are its own."""
     from datasets import Dataset
-    from torch import cuda
     from trl.trainer.sft_config import SFTConfig
     from trl.trainer.sft_trainer import SFTTrainer
 
