@@ -24,8 +24,8 @@ from envs.types import Frozen
 from memory.types import Trust
 
 FILE = "journeyman.toml"
-STARTS = {"mcp": "MCP servers", "site": "web apps", "browser": "a browser", "browsing": "web pages"}
-"""Settings that start programs, or have chat go somewhere."""
+STARTS = ("home", "mcp", "site", "browser", "browsing")
+"""Settings that start programs, name the folder of those that are, or have chat go somewhere."""
 
 
 class ModelSettings(Frozen):
@@ -375,8 +375,8 @@ def _trusted(read: dict[str, Any], path: Path, *, home: Path) -> dict[str, Any]:
     found = [part for part in STARTS if part in read]
     if found and path.resolve() != (home / FILE).resolve():
         raise UserError(
-            f"{path} names {STARTS[found[0]]}, and a working folder may not start programs",
-            repair=f"look at what it names, then move [{found[0]}] to {home / FILE}",
+            f"{path} names {found[0]}, and a working folder may not start programs",
+            repair=f"look at what it names, then move {found[0]} to {home / FILE}",
         )
     return read
 

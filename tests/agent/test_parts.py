@@ -164,6 +164,17 @@ def test_a_configured_model_wins_over_the_exported_endpoint(
     assert load(home=str(tmp_path)).model.api_key == "k"
 
 
+def test_a_working_folder_chooses_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In it lie programs that are started, as `HOME/browsergym/bin/python`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "journeyman.toml").write_text('home = "."\n')
+    mine = tmp_path / "mine"
+    with pytest.raises(UserError, match=r"names home, and a working folder .*mine"):
+        load(home=str(mine))
+    (tmp_path / "journeyman.toml").write_text("[memory]\nmost = 7\n")
+    assert load(home=str(mine)).home == mine
+
+
 def test_a_setting_that_does_not_fit_is_named_with_its_repair(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"setting server\.port = 99999.*JOURNEYMAN_SERVER__PORT"):
         load(home=str(tmp_path), server={"port": 99999})
