@@ -14,9 +14,10 @@ from bench.arms.expert import Expert
 from bench.arms.registry import kind_of, needs_model
 from bench.arms.types import Arm
 from bench.lab.acting import Leak
+from bench.lab.claims import check_claims
 from bench.lab.guards import check_splits, refuse
 from bench.lab.sealed import forbidden
-from bench.lab.types import ArmSpec, Cell, Experiment, Phase, Tasks
+from bench.lab.types import ArmSpec, Cell, Due, Experiment, Phase, Tasks
 from envs.errors import UnknownName, UserError, one_line
 from envs.types import Env, Frozen, Task
 
@@ -87,6 +88,25 @@ def asked_for(experiment: Experiment) -> int | None:
         measured = sum(min(arm.n or one.n, one.n) for one in asked)
         total += len(seeds_of(experiment, arm)) * (train + measured * (points if learns else 1))
     return total
+
+
+def due(experiment: Experiment) -> dict[tuple[str, str], Due]:
+    """What each arm plays of each task set, where environments have all tasks that are asked for.
+
+    At its last checkpoint: what it is measured on before counts for its curve alone.
+    """
+    found = {}
+    for arm in experiment.arms:
+        learns = kind_of(arm).learns and experiment.learn is not None
+        train = experiment.learn.n if learns and experiment.learn else 0
+        last = min(max(experiment.checkpoints, default=train), train)
+        seeds = len(seeds_of(experiment, arm))
+        for one in experiment.measure:
+            if not arm.sets or one.name in arm.sets:
+                found[arm.name, one.name] = Due(
+                    tasks=min(arm.n or one.n, one.n), seeds=seeds, learned=last
+                )
+    return found
 
 
 def seeds_of(experiment: Experiment, arm: ArmSpec) -> tuple[int, ...]:
@@ -181,6 +201,7 @@ def check(experiment: Experiment) -> None:
     for name in (*chain.from_iterable(experiment.compare), experiment.baseline or names[0]):
         if name not in names:
             raise UnknownName("arm of a comparison, or baseline,", name, names)
+    check_claims(experiment)
 
 
 def _check_arm(experiment: Experiment, arm: ArmSpec, sets: Sequence[str]) -> None:

@@ -83,6 +83,7 @@ def conduct(
         plan = planned(asked, envs)
         now = manifest(keyless(asked), common(settings), plan.tasks, command=call.command)
         now["cells"] = len(plan.cells) if asked == whole else None
+        now["claims"] = [claim.model_dump(mode="json") for claim in experiment.claims]
         table = stack.enter_context(closing(Table(folder)))
         stack.enter_context(_alone(folder, experiment.name))
         changed = check_same(table.sessions(), now, known=known, experiment=experiment)
@@ -206,6 +207,7 @@ def _narrowed(experiment: Experiment, call: Call) -> Experiment:
             "measure": tuple(asked for asked in experiment.measure if asked.name in within),
             "learn": experiment.learn if any(kind_of(arm).learns for arm in chosen) else None,
             "compare": (),
+            "claims": (),
             "baseline": "",
         }
     )

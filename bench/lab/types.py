@@ -17,6 +17,9 @@ FOLDER = "experiments"
 Phase = Literal["learn", "measure"]
 Failure = Literal["", "crashed", "budget", "idle", "looping", "searching", "unfinished", "leak"]
 """Why a task was not solved, told from the transcript alone: see `bench/lab/failures.py`."""
+Expects = Literal["better", "no better", "no worse"]
+"""What a claim says of an arm; the last two within a margin, since no rows show that two are equal.
+"""
 
 
 class Tasks(Frozen):
@@ -52,6 +55,30 @@ class ArmSpec(Frozen):
     """Names of the task sets that it plays; empty: all."""
 
 
+class Claim(Frozen):
+    """What is claimed of two arms before they are played, and told of them afterwards."""
+
+    says: str = Field(min_length=1)
+    """In words that a stranger understands: "memory on beats memory off"."""
+    arm: str
+    """Name of the arm that it is about."""
+    against: str
+    """Name of the arm that it is held against."""
+    sets: tuple[str, ...] = ()
+    """Names of the task sets that it is about, their pairs taken together; empty: all that both
+    arms play."""
+    expects: Expects = "better"
+    """What the difference has to be."""
+    margin: float = Field(default=0.0, ge=0, lt=100)
+    """In points of success, 10 for ten of a hundred tasks. `no worse`: a loss of less does not
+    count; `no better`: a gain of less does not; `better`: only a gain of more does."""
+
+    @property
+    def key(self) -> str:
+        """What is tested, however it is worded."""
+        return "|".join((self.arm, self.against, *self.sets, self.expects, f"{self.margin:g}"))
+
+
 class Experiment(Frozen):
     """Everything that is decided before the first cell is played."""
 
@@ -83,6 +110,8 @@ class Experiment(Frozen):
     """Most steps of an attempt; None: the task's own limit."""
     compare: tuple[tuple[str, str], ...] = ()
     """Planned comparisons (arm, against arm); others are looked at afterwards, and marked so."""
+    claims: tuple[Claim, ...] = ()
+    """What is claimed, in the order in which it is told; all are tested together."""
     baseline: str = ""
     """Arm that all others are held against in the report."""
 
@@ -94,6 +123,17 @@ def keyless(experiment: Experiment) -> Experiment:
         for label, model in experiment.models.items()
     }
     return experiment.model_copy(update={"models": models})
+
+
+class Due(Frozen):
+    """What is asked of an arm in a task set."""
+
+    tasks: int
+    """Tasks."""
+    seeds: int
+    """Plays of each."""
+    learned: int
+    """Train tasks that it has learned from before."""
 
 
 class Cell(Frozen):

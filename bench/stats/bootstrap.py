@@ -23,6 +23,8 @@ Cluster = tuple[str | int, ...]
 """Where a value belongs, outermost first, for example (room, task)."""
 FEW = 5
 """With fewer outer clusters than this, how much they differ cannot be estimated."""
+LEVEL = 0.95
+"""Level of intervals, unless asked otherwise."""
 SAMPLES = 2000
 """Resamples of a bootstrap, unless asked otherwise."""
 
@@ -91,8 +93,8 @@ def per_leaf(values: ArrayLike, leaf: NDArray[np.intp], leaves: int) -> NDArray[
     return sums.astype(np.float64)
 
 
-def tail(units: int) -> float:
-    """Share to cut from each end of the bootstrap distribution for 95 %.
+def tail(units: int, *, level: float = LEVEL) -> float:
+    """Share to cut from each end of the bootstrap distribution for an interval of that level.
 
     The plain percentile interval is too narrow for few units, as if a variance had been divided by
     n and a normal quantile been taken for Student's; this undoes both (Hesterberg 2015,
@@ -100,18 +102,20 @@ def tail(units: int) -> float:
     """
     if units < 2:
         return 0.0
-    quantile = t.ppf(0.975, units - 1)
+    quantile = t.ppf((1 + level) / 2, units - 1)
     return float(norm.cdf(-sqrt(units / (units - 1)) * quantile))
 
 
-def interval(statistics: NDArray[np.float64], *, units: int) -> tuple[float, float]:
-    """Ends (95 %) of the expanded percentile interval; whole line for fewer than two units.
+def interval(
+    statistics: NDArray[np.float64], *, units: int, level: float = LEVEL
+) -> tuple[float, float]:
+    """Ends of the expanded percentile interval; whole line for fewer than two units.
 
     Takes the outer neighbour of a quantile, so that infinite statistics are in order.
     """
     if units < 2 or statistics.size == 0:
         return -inf, inf
-    cut = tail(units)
+    cut = tail(units, level=level)
     low = float(np.quantile(statistics, cut, method="lower"))
     high = float(np.quantile(statistics, 1 - cut, method="higher"))
     return low, high
@@ -124,8 +128,9 @@ def cluster_bootstrap(
     rng_seed: int,
     samples: int = SAMPLES,
     levels: int = 1,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
-    """95 % interval for the mean of values that are grouped in nested clusters, outermost first.
+    """Interval for the mean of values that are grouped in nested clusters, outermost first.
 
     The whole line for fewer than two outer clusters; call `trusted` first where there may be few.
     """
@@ -133,4 +138,4 @@ def cluster_bootstrap(
     sums = counts @ per_leaf(values, leaf, counts.shape[1])
     sizes = counts @ per_leaf(np.ones(len(values)), leaf, counts.shape[1])
     outer = len({cluster[0] for cluster in clusters})
-    return interval(sums / np.maximum(sizes, 1), units=outer)
+    return interval(sums / np.maximum(sizes, 1), units=outer, level=level)

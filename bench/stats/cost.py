@@ -40,6 +40,8 @@ class Cost(Frozen):
     """Sent and received."""
     seconds: Price
     """Wall-clock time of the cells."""
+    model: Price
+    """Seconds spent waiting for models."""
     calls: Price
     """Requests to models."""
     money: Price
@@ -78,6 +80,7 @@ def cost(rows: Sequence[Row], *, seed: int = 0, samples: int = SAMPLES) -> Cost:
         few_clusters=few,
         tokens=price([float(row.prompt_tokens + row.completion_tokens) for row in rows]),
         seconds=price([row.wall_s for row in rows]),
+        model=price([row.model_s for row in rows]),
         calls=price([float(row.calls) for row in rows]),
         money=price([row.cost for row in rows]),
         steps=price([float(row.steps) for row in rows]),

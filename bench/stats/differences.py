@@ -8,12 +8,13 @@ from math import ceil, sqrt
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 from statsmodels.stats.multitest import multipletests
 
 from bench.lab.types import Row
 from bench.stats.bootstrap import (
     FEW,
+    LEVEL,
     SAMPLES,
     Cluster,
     cluster_bootstrap,
@@ -24,7 +25,6 @@ from bench.stats.bootstrap import (
 from bench.stats.power import design_effect, detectable, effective_size, needed
 from envs.errors import UserError
 from envs.types import Frozen
-from memory.intervals import Z95
 
 Verdict = Literal["better", "worse", "can't tell"]
 
@@ -43,7 +43,7 @@ class Difference(Frozen):
     estimate: float | None
     """Mean difference over pairs, from -1 to 1; None for no pairs."""
     low: float
-    """Lower end of the 95 % interval."""
+    """Lower end of the 95 % interval (or of the level that was asked for)."""
     high: float
     """Upper end of it."""
     method: str
@@ -138,15 +138,16 @@ def paired(
     difference: float | None = None,
     samples: int = SAMPLES,
     checked: bool = False,
+    level: float = LEVEL,
 ) -> Difference:
     """Difference of two arms, `rows_a` less `rows_b`.
 
     The interval is the bootstrap by room (by task where there are few rooms), and no narrower than
     Bonett & Price's adjusted Wald interval for as many pairs as the runs of the tasks are worth,
     which stays honest where the bootstrap sees no flips or few clusters. `difference` is the size
-    to plan for instead of the one found. Raises `UserError` for arms that must not be compared
-    (`comparable`), unless the caller has `checked` that: rows don't tell that an arm would have
-    begun again where it never had to.
+    to plan for instead of the one found; the interval and the plan go by `level`. Raises
+    `UserError` for arms that must not be compared (`comparable`), unless the caller has `checked`
+    that: rows don't tell that an arm would have begun again where it never had to.
     """
     reason = "" if checked else comparable(rows_a, rows_b)
     if reason:
@@ -159,13 +160,13 @@ def paired(
     clusters = clusters_of([pair.arm for pair in found])
     usable, few = trusted(clusters)
     size = effective_size(values, flat(clusters))
-    low, high, method = _interval(values, usable, size, seed=seed, samples=samples)
+    low, high, method = _interval(values, usable, size, seed=seed, samples=samples, level=level)
     by_task = _by_task(values, clusters)
     estimate = float(np.mean(values)) if values else None
     here: Verdict = "better" if low > 0 else "worse" if high < 0 else "can't tell"
     rooms = len({cluster[0] for cluster in clusters})
     paired_off = {id(row) for pair in found for row in pair}
-    wanted, least = _plan(values, clusters, found, difference)
+    wanted, least = _plan(values, clusters, found, difference, alpha=1 - level)
     return Difference(
         arm=rows_a[0].arm if rows_a else "",
         against=rows_b[0].arm if rows_b else "",
@@ -208,8 +209,10 @@ def holm(chances: Sequence[float]) -> list[float]:
     return [float(p) for p in corrected]
 
 
-def bonett_price(gained: float, lost: float, n: float) -> tuple[float, float]:
-    """Adjusted Wald interval (95 %) for the difference of paired proportions.
+def bonett_price(
+    gained: float, lost: float, n: float, *, level: float = LEVEL
+) -> tuple[float, float]:
+    """Adjusted Wald interval for the difference of paired proportions.
 
     Of n pairs, `gained` were solved by the first alone and `lost` by the second alone. Bonett &
     Price 2012, "Adjusted Wald Confidence Interval for a Difference of Binomial Proportions Based
@@ -218,7 +221,7 @@ def bonett_price(gained: float, lost: float, n: float) -> tuple[float, float]:
     if n == 0:
         return -1.0, 1.0
     up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
-    spread = Z95 * sqrt((up + down - (up - down) ** 2) / (n + 2))
+    spread = float(norm.ppf((1 + level) / 2)) * sqrt((up + down - (up - down) ** 2) / (n + 2))
     return max(-1.0, up - down - spread), min(1.0, up - down + spread)
 
 
@@ -237,17 +240,18 @@ def _interval(
     *,
     seed: int,
     samples: int,
+    level: float,
 ) -> tuple[float, float, str]:
     up, down = (values.count(flip) / max(1, len(values)) * size for flip in (1, -1))
-    low, high = bonett_price(up, down, size)
+    low, high = bonett_price(up, down, size, level=level)
     method = "Bonett-Price"
     if len(set(clusters)) < 2 or not any(values):
         return low, high, method
-    level = "room" if len(clusters[0]) > 1 else "task"
-    ends = cluster_bootstrap(values, clusters, rng_seed=seed, samples=samples)
+    unit = "room" if len(clusters[0]) > 1 else "task"
+    ends = cluster_bootstrap(values, clusters, rng_seed=seed, samples=samples, level=level)
     mean = float(np.mean(values))
     low, high = max(-1.0, min(low, ends[0], mean)), min(1.0, max(high, ends[1], mean))
-    return low, high, f"bootstrap by {level}, no narrower than {method}"
+    return low, high, f"bootstrap by {unit}, no narrower than {method}"
 
 
 def _sign_test(by_task: Sequence[tuple[float, float]]) -> float:
@@ -261,6 +265,8 @@ def _plan(
     clusters: Sequence[Cluster],
     found: Sequence[Pair],
     difference: float | None,
+    *,
+    alpha: float,
 ) -> tuple[int | None, float | None]:
     """Pairs that are needed, and what these can show, both counted for clusters.
 
@@ -272,11 +278,13 @@ def _plan(
     flips = (sum(map(abs, values)) + 1) / (len(found) + 2)
     worth = effective_size(values, flat(clusters))
     inflated = max(len(found) / worth, design_effect(values, clusters) or 1.0)
-    least = detectable(int(len(found) / inflated), rate=rate, discordance=flips)
+    worthy = int(len(found) / inflated)
+    least = detectable(worthy, rate=rate, discordance=flips, alpha=alpha)
     size = abs(float(np.mean(values)) if difference is None else difference)
     if size == 0:
         return None, least
-    return ceil(needed(size, rate=rate, discordance=flips) * inflated), least
+    wanted = needed(size, rate=rate, discordance=flips, alpha=alpha)
+    return ceil(wanted * inflated), least
 
 
 def _reason(here: Verdict, *, few: bool, rooms: int, n: int) -> str:

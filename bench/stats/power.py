@@ -1,8 +1,8 @@
 """How many tasks it takes to see a difference, and which difference so many tasks can show.
 
-At 5 % significance (two-sided) and 80 % power. Without `discordance` the two arms are taken as
-independent groups of n rows each; with it, as n pairs, where it is the share of pairs of which one
-is solved and the other is not.
+At 5 % significance (two-sided), unless another `alpha` is asked for, and 80 % power. Without
+`discordance` the two arms are taken as independent groups of n rows each; with it, as n pairs,
+where it is the share of pairs of which one is solved and the other is not.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from bench.stats.bootstrap import Cluster
 from envs.errors import UserError
 
 ALPHA, POWER = 0.05, 0.80
-Z_ALPHA, Z_POWER = float(norm.ppf(1 - ALPHA / 2)), float(norm.ppf(POWER))
+Z_POWER = float(norm.ppf(POWER))
 
 
-def needed(difference: float, *, rate: float, discordance: float | None = None) -> int:
+def needed(
+    difference: float, *, rate: float, discordance: float | None = None, alpha: float = ALPHA
+) -> int:
     """Rows an arm, or pairs, that show a difference from `rate` in 80 of 100 experiments.
 
     Unpaired, the other rate lies on the side of one half, where chance is larger (Cohen's arcsine
@@ -40,7 +42,7 @@ def needed(difference: float, *, rate: float, discordance: float | None = None) 
     if not 0 < size <= 1:
         raise UserError(f"a difference of {difference!r} cannot be planned for", repair=BETWEEN)
     if discordance is not None:
-        return ceil(_pairs(size, max(discordance, size)))
+        return ceil(_pairs(size, max(discordance, size), alpha=alpha))
     floor = min(rate, 1 - rate)
     if floor + size > 1:
         raise UserError(
@@ -48,11 +50,13 @@ def needed(difference: float, *, rate: float, discordance: float | None = None) 
             repair=f"ask for at most {1 - floor:g}",
         )
     effect = abs(proportion_effectsize(floor + size, floor))
-    solved = NormalIndPower().solve_power(effect_size=effect, alpha=ALPHA, power=POWER)
+    solved = NormalIndPower().solve_power(effect_size=effect, alpha=alpha, power=POWER)
     return ceil(float(np.asarray(solved).item()))
 
 
-def detectable(n: int, *, rate: float, discordance: float | None = None) -> float:
+def detectable(
+    n: int, *, rate: float, discordance: float | None = None, alpha: float = ALPHA
+) -> float:
     """Smallest difference that n rows an arm, or n pairs, show in 80 of 100 experiments.
 
     1.0 where not even the largest possible one would do.
@@ -61,13 +65,15 @@ def detectable(n: int, *, rate: float, discordance: float | None = None) -> floa
     if n < 1:
         return 1.0
     if discordance is not None:
-        if discordance == 0 or _pairs(discordance, discordance) > n:
+        if discordance == 0 or _pairs(discordance, discordance, alpha=alpha) > n:
             return 1.0
         bracket = (1e-9, discordance)
-        found = root_scalar(lambda size: _pairs(size, discordance) - n, bracket=bracket)
+        found = root_scalar(
+            lambda size: _pairs(size, discordance, alpha=alpha) - n, bracket=bracket
+        )
         return float(found.root)
     floor = min(rate, 1 - rate)
-    angle = asin(sqrt(floor)) + (Z_ALPHA + Z_POWER) * sqrt(2 / n) / 2
+    angle = asin(sqrt(floor)) + (_z(alpha) + Z_POWER) * sqrt(2 / n) / 2
     return 1.0 if angle > pi / 2 else sin(angle) ** 2 - floor
 
 
@@ -112,8 +118,12 @@ def effective_size(values: Sequence[float], clusters: Sequence[Cluster]) -> floa
 BETWEEN = "ask for one between 0 and 1, 0.05 for five points"
 
 
-def _pairs(size: float, discordance: float) -> float:
-    chance = Z_ALPHA * sqrt(discordance) + Z_POWER * sqrt(max(0.0, discordance - size**2))
+def _z(alpha: float) -> float:
+    return float(norm.ppf(1 - alpha / 2))
+
+
+def _pairs(size: float, discordance: float, *, alpha: float) -> float:
+    chance = _z(alpha) * sqrt(discordance) + Z_POWER * sqrt(max(0.0, discordance - size**2))
     return (chance / size) ** 2
 
 
