@@ -25,10 +25,11 @@ from pathlib import Path
 from agent.contest import HELD_OUT, Seen, kept_apart
 from agent.crossing import off
 from agent.curriculum import Curriculum, history, told
-from agent.evolving import Bounds, Decided, Evolution, Evolved, Proposal, Proposer, in_words
+from agent.evolving import Bounds, Decided, Evolution, Evolved, Proposal, Proposer
 from agent.evolving_desk import Desk, counted, specs, spent
 from agent.evolving_gates import Arena, judge, settle
 from agent.gate import Decision
+from agent.journal import said
 from agent.once import once
 from agent.promotion import current
 from agent.proposers.types import won
@@ -205,7 +206,7 @@ async def _considered(
     written = await _written(loop, proposal, found, why=f"round {number} of {loop.name}")
     kept = all(one.decision == "applied" for one in written)
     decision = found.decision.model_copy(update={"promote": found.decision.promote and kept})
-    about = tuple(in_words(one) for one in proposal.changes)
+    about = tuple(said(one) for one in proposal.changes)
     done = "kept" if decision.promote else "refused"
     loop.told(f"round {number}: {name}: {done}: {'; '.join(about)}: {decision}")
     ledger = (await loop.crew()).memory.ledger

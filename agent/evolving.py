@@ -137,23 +137,3 @@ class Evolution(Frozen):
         return tuple(
             one for done in self.rounds for one in done.decided if not one.decision.promote
         )
-
-
-def in_words(change: Change) -> str:
-    """A change in a line that a stranger understands."""
-    after, before = change.after or {}, change.before or {}
-    if change.kind == "setting":
-        was = f" (was {before.get('value')!r})" if before else ""
-        return f"setting {after.get('name')} = {after.get('value')!r}{was}"
-    if change.kind == "prompt":
-        return f"prompt {after.get('name')}: {_short(str(after.get('value', '')))}"
-    if change.kind == "lesson":
-        return f"lesson {change.target}: {_short(str(after.get('text', 'removed')))}"
-    if change.kind == "skill":
-        return f"skill {after.get('signature') or after.get('name') or change.target}"
-    return f"student {change.target}"
-
-
-def _short(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= 100 else f"{flat[:97]}..."

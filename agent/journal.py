@@ -16,46 +16,58 @@ DONE = {
     "undo": "took back a change of",
     "purge": "deleted for good",
 }
+ADDED = {"adapter": "trained", "skill": "wrote", "task": "made up"}
+"""Where `learned` is not the word."""
 KINDS = {
     "lesson": "the lesson",
     "skill": "the skill",
     "prompt": "the prompt",
     "setting": "the setting",
     "adapter": "the student",
+    "task": "the task",
 }
 
 
 def said(change: Change) -> str:
-    """What a change did, in one line: `learned the lesson “Open the red drawer.”`."""
+    """What a change does, in one line: `learned the lesson “Open the red drawer.”`."""
     what = KINDS[change.kind]
     old, new = change.before or {}, change.after or {}
     if change.decision == "rejected":
         return f"refused {what} {_named(change)}"
     if change.op == "status":
-        return f"moved {what} {_named(change)} from {_status(old)} to {_status(new)}"
-    if change.kind == "setting" and change.op != "undo":
-        return f"set {_named(change)}{_from(old)} to {new.get('value')!r}"
+        return f"moved {what} {_named(change)} {_from(_status(old))}to {_status(new)}"
+    if change.kind == "setting" and "recalled" in new and change.op == "add":
+        return f"recalls {change.target} no more"
+    if change.kind == "setting" and change.op in ("add", "edit") and "value" in new:
+        return f"set {_named(change)} {_from(repr(old['value'])) if old else ''}to {new['value']!r}"
     if change.op == "undo":
         back = "is gone again" if change.after is None else "stands as before"
         return f"took back a change of {what} {_named(change)}, which {back}"
-    verb = DONE[change.op]
-    if change.kind == "adapter" and change.op == "add":
-        verb = "trained"
-    if change.kind == "skill" and change.op == "add":
-        verb = "wrote"
+    verb = ADDED.get(change.kind, DONE["add"]) if change.op == "add" else DONE[change.op]
+    if change.kind == "skill" and change.op == "edit":
+        verb = "rewrote"
     return f"{verb} {what} {_named(change)}"
 
 
 def _named(change: Change) -> str:
     state: dict[str, Any] = change.after or change.before or {}
-    if change.kind == "lesson" and state.get("text"):
-        return f"“{clip(' '.join(str(state['text']).split()), most=LONG)}”"
+    text = str(state.get("text" if change.kind == "lesson" else "words", ""))
+    if change.kind == "prompt" and change.op in ("add", "edit"):
+        return f"{state.get('name')}: {_quoted(str(state.get('value', '')))}"
+    if change.kind in ("lesson", "task") and text:
+        return _quoted(text)
+    if change.kind == "skill" and change.op == "edit":
+        return f"{state.get('name')} (version {state.get('version')})"
     return str(state.get("name") or change.target)
 
 
+def _quoted(text: str) -> str:
+    return f"“{clip(' '.join(text.split()), most=LONG)}”"
+
+
 def _status(state: dict[str, Any]) -> str:
-    return str(state.get("status") or "nothing")
+    return str(state.get("status") or "")
 
 
-def _from(state: dict[str, Any]) -> str:
-    return f" from {state['value']!r}" if "value" in state else ""
+def _from(state: str) -> str:
+    return f"from {state} " if state else ""

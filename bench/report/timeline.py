@@ -18,6 +18,7 @@ LANES = {
     "prompt": "prompts",
     "setting": "settings",
     "adapter": "students",
+    "task": "tasks of its own",
 }
 SORTS: Mapping[Fate, tuple[int, bool]] = {
     "kept": (2, False),

@@ -22,7 +22,7 @@ from server.console import out, safe, say_json, table
 WORDS = {"same": "{}", "gone": "[red strike]{}[/red strike]", "new": "[green]{}[/green]"}
 BARE = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
 """Without colours: as `git diff --word-diff` writes it."""
-Kind = Literal["lesson", "skill", "prompt", "adapter", "setting"]
+Kind = Literal["lesson", "skill", "prompt", "adapter", "setting", "task"]
 TONES = {
     "kept": "green",
     "refused": "red",

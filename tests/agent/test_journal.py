@@ -53,7 +53,16 @@ def setting(value: Any, **fields: Any) -> Change:
                 before={"name": "fetch", "status": "candidate"}),
          "moved the skill fetch from candidate to active"),
         (change("prompt", "toy/solver", {"name": "solver", "value": "Look."}, op="edit"),
-         "reworded the prompt solver"),
+         "reworded the prompt solver: “Look.”"),
+        (change("prompt", "toy/solver", None, op="remove", before={"name": "solver"}),
+         "removed the prompt solver"),
+        (change("task", "T1", {"id": "T1", "words": "Wash the\nspoon."}),
+         "made up the task “Wash the spoon.”"),
+        (change("skill", "S1", {"name": "fetch", "status": "active", "version": 2}, op="edit"),
+         "rewrote the skill fetch (version 2)"),
+        (change("skill", "S1", {"name": "fetch", "status": "active"}, op="status"),
+         "moved the skill fetch to active"),
+        (change("setting", "episode r1", {"recalled": False}), "recalls episode r1 no more"),
         (change("adapter", "toy-1", {"id": "toy-1"}), "trained the student toy-1"),
         (change("skill", "S1", None, op="undo", before={"name": "fetch"}),
          "took back a change of the skill fetch, which is gone again"),
@@ -139,7 +148,7 @@ def test_rounds_tell_what_was_learned_refused_and_gained(tmp_path: Path, ledger:
     assert "+50 points" in lines(first, "held-out")[0]
     assert "better" in lines(first, "held-out")[0]
     assert lines(second, "refused") == [
-        "refused the prompt solver, proposed by tuner, because target: 2 of 9"
+        "refused the prompt solver: “Sing.”, proposed by tuner, because target: 2 of 9"
     ]
     assert (
         "no difference that can be told; since the beginning +47" in (lines(second, "held-out")[0])

@@ -168,7 +168,7 @@ def test_every_change_has_its_fate(tmp_path: Path) -> None:
     found = timeline(changes, fates_of(changes))
     table = next(one for one in found.blocks if isinstance(one, Table))
     told = {row[1].text: row[2].text for row in table.rows}
-    assert told["refused the prompt solver"] == "refused"
+    assert told["refused the prompt solver: “Sing.”"] == "refused"
     assert told["learned the lesson “Close every drawer before you open the next one.”"] == "undone"
     assert told["set memory.most to 5"] == "kept"
     assert timeline([], {}).blocks[0].kind == "text"
