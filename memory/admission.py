@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from envs.errors import UnknownName
 from envs.types import Frozen
 from memory import rows
 from memory.clock import new_id
@@ -175,10 +174,11 @@ def edition(
 
 
 def _keys_of(ledger: Ledger, trajectory: str) -> tuple[str, ...]:
-    try:
-        return (ledger.trajectory(trajectory).task_key,) if trajectory else ()
-    except UnknownName:
+    """That of a run; none where there is no such run, as before it is stored."""
+    if not trajectory:
         return ()
+    found = ledger.ask("SELECT task_key FROM trajectories WHERE id = ?", trajectory)
+    return tuple(row[0] for row in found)
 
 
 def _may_merge(new: Lesson, old: Lesson) -> bool:

@@ -21,7 +21,7 @@ from envs.types import Frozen
 from memory.clock import new_id
 from memory.families import FALSE_SHARE, JOIN, ebh, first_to_go, share_out
 from memory.ledger import Ledger
-from memory.measuring import believed, evidence, together
+from memory.measuring import NONE, believed, evidence, together
 from memory.recall import Memory
 from memory.telling import points
 from memory.types import LIFE, SHOWABLE, Change, Effect, Lesson, Source, Status, Trajectory
@@ -52,8 +52,8 @@ def judge(memory: Memory, bounds: Bounds | None = None) -> tuple[Change, ...]:
     for move in (
         *_admitted(memory.ledger, lessons.values(), batch),
         *_measured(memory, lessons, effects, bounds, batch),
-        *_unused(memory.ledger, lessons.values(), bounds, batch),
-        *_crowded(memory.ledger, lessons.values(), effects, bounds, batch),
+        *_unused(memory, lessons.values(), bounds, batch),
+        *_crowded(memory, lessons.values(), effects, bounds, batch),
     ):
         moves.setdefault(move.target, move)
     return tuple(moves.values())
@@ -157,11 +157,11 @@ def _measured(
         return ebh(said, alpha=bounds.share, log_shares=shares)
 
     helps, worthless = picked("helps"), picked("worthless")
-    standing = {id_: believed(together(effect))[0] for id_, effect in effects.items()}
     moves: list[Change] = []
     for at in np.flatnonzero(worthless):
         members = names[at].split(JOIN)
         if all(_open(lessons.get(id_)) for id_ in members):  # else it is another unit by now
+            standing = {id_: believed(together(effects.get(id_, NONE)))[0] for id_ in members}
             going = first_to_go(names[at], standing=standing)
             reason = f"it does not add what it has to be worth: {_in_short(found[at])}"
             moves.append(_move(memory, lessons[going], "retired", reason, batch))
@@ -206,17 +206,17 @@ def _open(lesson: Lesson | None) -> bool:
     return lesson is not None and lesson.status in SHOWABLE and not lesson.pinned
 
 
-def _unused(ledger: Ledger, lessons: Iterable[Lesson], bounds: Bounds, batch: str) -> list[Change]:
+def _unused(memory: Memory, lessons: Iterable[Lesson], bounds: Bounds, batch: str) -> list[Change]:
     if bounds.unused is None:
         return []
-    known = ledger.ask(
+    known = memory.ledger.ask(
         "SELECT updated FROM runs JOIN trajectories ON trajectories.id = runs.id "
         "WHERE split = 'train' ORDER BY trajectories.seq DESC LIMIT 1 OFFSET ?",
         bounds.unused,
     )
     if not known:
         return []
-    used = ledger.last_used()
+    used = memory.uses.last()
     reason = f"it came up in none of the last {bounds.unused} training episodes"
     return [
         moved(lesson, "retired", reason=reason, batch=batch)
@@ -226,7 +226,7 @@ def _unused(ledger: Ledger, lessons: Iterable[Lesson], bounds: Bounds, batch: st
 
 
 def _crowded(
-    ledger: Ledger,
+    memory: Memory,
     lessons: Iterable[Lesson],
     effects: Mapping[str, Effect],
     bounds: Bounds,
@@ -242,7 +242,7 @@ def _crowded(
         over = len(inside) - bounds.capacity
         if over <= 0:
             continue
-        used = ledger.last_used()
+        used = memory.uses.last()
         ranked = sorted(
             (lesson for lesson in inside if _expendable(lesson)),
             key=lambda one: (_hope(effects.get(one.id)), used.get(one.id, ""), one.id),

@@ -43,6 +43,7 @@ from memory.text import (
     without_marks,
 )
 from memory.types import Change, Lesson, LessonKind, Recalled, Scope, Status
+from memory.uses import Uses
 
 __all__ = [
     "MARK_CLOSE",
@@ -84,6 +85,8 @@ class Memory:
         """Solved runs; None: they are not recalled."""
         self.effects = Effects(ledger)
         """What lessons were measured to do."""
+        self.uses = Uses(ledger)
+        """When they were last of use."""
         self.worth: Worth = self.effects.worth
         """What showing lessons is believed to do; a prior of their rank."""
         self._clock = clock

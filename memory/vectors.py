@@ -99,19 +99,24 @@ class ListIndex:
 
     def add(self, items: Sequence[tuple[str, str]], *, shelf: str = "") -> None:
         """See `VectorIndex`."""
-        vectors = self.embedder.embed([text for _, text in items])
+        fresh = dict(items)
+        vectors = self.embedder.embed(list(fresh.values()))
         with self._lock:
-            ids = (id_ for id_, _ in items)
-            self._shelves.setdefault(shelf, {}).update(zip(ids, vectors, strict=True))
-            self._matrices.pop(shelf, None)
+            on_it = self._shelves.setdefault(shelf, {})
+            ids, matrix = self._matrices.pop(shelf, (None, None))
+            if ids is not None and matrix is not None and not fresh.keys() & on_it.keys():
+                self._matrices[shelf] = ([*ids, *fresh], np.concatenate([matrix, vectors]))
+            on_it.update(zip(fresh, vectors, strict=True))
 
     def remove(self, ids: Sequence[str]) -> None:
         """See `VectorIndex`."""
         with self._lock:
-            for vectors in self._shelves.values():
-                for id_ in ids:
-                    vectors.pop(id_, None)
-            self._matrices.clear()
+            for shelf, vectors in self._shelves.items():
+                gone = {id_ for id_ in ids if vectors.pop(id_, None) is not None}
+                if gone and shelf in self._matrices:
+                    names, matrix = self._matrices[shelf]
+                    kept = [place for place, id_ in enumerate(names) if id_ not in gone]
+                    self._matrices[shelf] = ([names[place] for place in kept], matrix[kept])
 
     def search(
         self, text: str, *, most: int, shelves: Sequence[str] | None = None
