@@ -2,7 +2,8 @@
 
 A call is chosen like an action. From then on each of its actions is a step of the run like any
 other, until it says that it is done, gives up, or breaks; then the solver is asked again. A call
-that ended is not offered again in the same attempt.
+that ended is not offered again in the same attempt; where it is for a part of the goal and found
+nothing to do, it is, once something else was done.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from agent.state import State, add_usage, seen_of
 from envs.errors import InternalError
 from envs.types import Action, Frozen, Step, ToolSpec
 from memory.types import Recalled, Source
-from skills.calling import calls, success
+from skills.calling import calls, part_calls, success
 from skills.finding import Finder, guessed
 from skills.library import Library
 from skills.playing import Played, Stage, advance
@@ -38,7 +39,9 @@ class Offer(Frozen):
     task_keys: tuple[str, ...] = ()
     """Tasks that it was written from."""
     similarity: float = 1.0
-    """1: the goal is one of its own; else how close it is in meaning."""
+    """1: the goal, or a part, is one of its own; else how close it is in meaning."""
+    part: bool = False
+    """It does a part of what is asked; what it needs may come up later."""
 
 
 class Toolbox:
@@ -50,6 +53,8 @@ class Toolbox:
             if not active:
                 return []
             found = [(call, 1.0) for call in calls(active.values(), goal)]
+            parts = [] if found else part_calls([*active.values()], goal)
+            found += [(call, 1.0) for call in parts]
             if not found and finder is not None:
                 near = finder.near(goal, env=env, most=NEAR)
                 guesses = [(guessed(skill, goal, here), close) for skill, close in near]
@@ -60,6 +65,7 @@ class Toolbox:
                     about=_told(active[call.skill]),
                     task_keys=active[call.skill].origin.task_keys,
                     similarity=close,
+                    part=call in parts,
                 )
                 for call, close in found
             ]
@@ -88,12 +94,15 @@ async def offered(state: State, kit: Kit) -> State:
         return {"offers": []}
     env, here = kit.task.env.partition(":")[0], seen_of(state).admissible or ()
     found = await off(kit.skills.offers, kit.task.goal, env, here)
-    attempt = state.get("attempt", 0)
-    done = {one["call"]["skill"] for one in state.get("called", ()) if one["attempt"] == attempt}
+    attempt, steps = state.get("attempt", 0), len(state.get("steps", ()))
+    past = [one for one in state.get("called", ()) if one["attempt"] == attempt]
+    done = [one["call"] for one in past]
+    still = [one["call"] for one in past if one.get("at", steps) == steps]
     found = [
         one
         for one in found
-        if one.call.skill not in done and not (kit.guard and kit.task.key in one.task_keys)
+        if one.call.model_dump() not in (still if one.part else done)
+        and not (kit.guard and kit.task.key in one.task_keys)
     ]
     return {"offers": [one.model_dump() for one in found[: kit.settings.skills.most]]}
 
@@ -176,7 +185,10 @@ async def _proceed(state: State, kit: Kit, running: dict[str, Any]) -> State:
         kit.emit(_event(kit, state, f"calls {call}"))
         return update
     kit.emit(_event(kit, state, f"{call} ended: {_ended(then)}"))
-    return {"call": {}, "called": [entry(running, claimed=then.claimed, error=then.error)]}
+    ended = entry(running, claimed=then.claimed, error=then.error)
+    if len(past) < 2:
+        ended["at"] = len(state.get("steps", ()))
+    return {"call": {}, "called": [ended]}
 
 
 def entry(running: dict[str, Any], *, claimed: bool | None, error: str = "") -> dict[str, Any]:

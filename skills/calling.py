@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from memory.intervals import wilson
+from skills.parts import parts_of
 from skills.types import Call, Skill, Trial
 
 
 def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
     """Arguments under which what is `asked` is one of `goals`; None: it is none of them.
 
-    `{x}` stands for one word, `{x+}` for one or several; between double quotes for anything.
+    `{x}` stands for one word, `{x+}` for one or several, `{x,}` for a list; between double quotes
+    for anything.
 
     >>> bound(["put a {x+} in {y}."], "put a red mug in box.")
     {'x': 'red mug', 'y': 'box'}
@@ -39,6 +41,14 @@ def calls(skills: Iterable[Skill], asked: str) -> list[Call]:
     return [call for *_, call in sorted(found, key=lambda row: row[:3])]
 
 
+def part_calls(skills: Sequence[Skill], asked: str) -> list[Call]:
+    """Calls for the parts of a goal, those of what is to be done first before the others."""
+    parts = parts_of(asked)
+    found = [calls(skills, ended) for one in parts for ended in (one, f"{one.rstrip('.')}.")]
+    every = {str(call): call for some in found for call in some} if len(parts) > 1 else {}
+    return list(every.values())
+
+
 def success(trials: Iterable[Trial]) -> tuple[int, int]:
     """How many tasks it solved, of how many that it was to solve."""
     asked = [one for one in trials if one.purpose == "solve"]
@@ -55,11 +65,13 @@ def _pattern(goal: str) -> re.Pattern[str]:
     """Matches goals that are worded like `goal`; its parameters are groups."""
     seen: set[str] = set()
     pattern = ""
-    parts = re.split(r"(\{\w+\+?\})", goal)
+    parts = re.split(r"(\{\w+[+,]?\})", goal)
     for at, part in enumerate(parts):
         if part.startswith("{") and part.endswith("}"):
-            name = part.strip("{+}")
-            value = r"\w[\w \-']*?" if part.endswith("+}") else r"\w(?:[\w\-'/.:@]*[\w\-'])?"
+            name = part.strip("{+,}")
+            value = r"\w(?:[\w\-'/.:@]*[\w\-'])?"
+            if part.endswith((",}", "+}")):
+                value = r"\w[\w \-',.]*?" if part.endswith(",}") else r"\w[\w \-']*?"
             if parts[at - 1].endswith('"') and parts[at + 1].startswith('"'):
                 value = r'[^"]+'
             pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"

@@ -70,7 +70,7 @@ def text_of(skill: Skill) -> str:
 
 
 def _filled(goal: str, arguments: Mapping[str, str]) -> str:
-    return re.sub(r"\{(\w+)\+?\}", lambda match: arguments.get(match[1], "something"), goal)
+    return re.sub(r"\{(\w+)[+,]?\}", lambda match: arguments.get(match[1], "something"), goal)
 
 
 def guessed(skill: Skill, asked: str, offered: Sequence[str]) -> Call | None:

@@ -53,7 +53,7 @@ def room(env: str) -> str:
 def _goals(skill: Skill, program: Program) -> None:
     known = sorted(parameter.name for parameter in program.parameters)
     for goal in skill.goals:
-        for name in re.findall(r"\{([^{}]*?)\+?\}", goal):
+        for name in re.findall(r"\{([^{}]*?)[+,]?\}", goal):
             if name not in known:
                 raise Refused(
                     f"goal {goal!r} names {name!r}, which is no parameter of {skill.name}",

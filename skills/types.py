@@ -82,8 +82,8 @@ class Skill(Frozen):
     """Python source: one function of that name, and constants and functions that it needs."""
     goals: tuple[str, ...] = ()
     """Its precondition: goals that it reaches, with its parameters in braces
-    (`put a {thing} in {place}.`): `{x}` stands for one word, `{x+}` for several. Empty: it only
-    serves other skills."""
+    (`put a {thing} in {place}.`): `{x}` stands for one word, `{x+}` for several, `{x,}` for a list
+    with commas. Empty: it only serves other skills."""
     requires: tuple[str, ...] = ()
     """What it may do: names of tools, or commands with `*` for what varies (`go to *`)."""
     uses: tuple[str, ...] = ()

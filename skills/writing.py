@@ -169,7 +169,7 @@ def named(goals: Iterable[str], parameters: Sequence[str], taken: set[str]) -> s
     """A name out of the words of goals, that is free."""
     names = []
     for goal in goals:
-        words = re.findall(r"[a-z]+", re.sub(r"\{\w+\+?\}", " ", goal.casefold()))
+        words = re.findall(r"[a-z]+", re.sub(r"\{\w+[+,]?\}", " ", goal.casefold()))
         told = [word for word in words if word not in SMALL] or words or ["do"]
         names.append("_".join(dict.fromkeys(told)))
     name = min(names, key=lambda one: (len(one), one))[:48]

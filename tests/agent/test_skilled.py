@@ -45,6 +45,14 @@ GIVES_UP = "def gives_up(x: str) -> bool:\n    return False\n"
 BREAKS = 'def breaks(x: str) -> bool:\n    act("open red drawer")\n    return 1 // 0 > 0\n'
 
 
+LATE = """\
+def late(x: str) -> bool:
+    if "give " + x not in offered():
+        return False
+    return act("give " + x).startswith("Thank you")
+"""
+
+
 def choices(schema: Schema) -> list[str]:
     assert schema is not None
     return schema["properties"]["action"]["enum"]
@@ -365,3 +373,16 @@ def gives_nothing(messages: Messages, schema: Schema) -> dict[str, Any]:
     found = [one for one in choices(schema) if "(x=" in one]
     rest = [one for one in choices(schema) if one.startswith("open ")]
     return {"action": (found or rest)[0]}
+
+
+async def test_a_skill_for_a_part_of_the_goal_waits_until_it_can_do_something(
+    tmp_path: Path,
+) -> None:
+    task = SPOON.model_copy(update={"goal": "Bring me the spoon. But before that: say hello."})
+    async with place(tmp_path, skills={"choose": "first"}) as home_:
+        add(home_, LATE)
+        done = await played(home_, task)
+    assert [step.skill for step in done.steps] == ["", "", "late(x='spoon')"]
+    assert [(one["steps"], one.get("at")) for one in done.calls] == [(0, 0), (0, 1), (1, None)]
+    assert done.score is not None
+    assert done.score.passed
