@@ -67,6 +67,9 @@ class SolverSettings(Frozen):
     """Show the possible actions in the prompt too; None: unless the model is the embedded one."""
     break_loops: bool = True
     """Withdraw an action that was done twice in the same situation without effect."""
+    follow: bool | None = None
+    """Take first what a recalled way would do next here (`agent/following.py`); None: where the
+    model's name says that it has less than 4B parameters."""
     temperature: float = Field(default=0.0, ge=0)
     """0 is greedy."""
     retries: int = Field(default=0, ge=0)
@@ -118,9 +121,10 @@ class SkillSettings(Frozen):
     """Offer active skills to the solver."""
     most: int = Field(default=3, ge=0)
     """Most calls that are offered before an action."""
-    choose: Literal["model", "first"] = "model"
+    choose: Literal["model", "first"] | None = None
     """Who decides on a call: the model, among its actions; or `first`: the best proven skill for
-    the goal is called without asking."""
+    the goal is called without asking. None: the model, but `first` for students, which were taught
+    to act and not to call."""
 
 
 SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]

@@ -15,6 +15,7 @@ from agent.crossing import off
 from agent.kit import Event, Kit
 from agent.player import Seen
 from agent.state import State, add_usage, seen_of
+from agent.transcript import STUDENT
 from envs.errors import InternalError
 from envs.types import Action, Frozen, Step, ToolSpec
 from memory.types import Recalled, Source
@@ -154,11 +155,13 @@ async def chosen(state: State, kit: Kit) -> State:
 async def _asked(state: State, kit: Kit) -> State:
     """What the solver wants; calls stand among the actions that it may choose."""
     offers = offers_of(state)
-    if not offers:
-        return await kit.strategy.choose(state, kit)
-    if kit.settings.skills.choose == "first" and offers[0].similarity == 1.0:
+    taught = STUDENT in kit.model.name
+    first = kit.settings.skills.choose == "first" or (taught and not kit.settings.skills.choose)
+    if offers and first and offers[0].similarity == 1.0:
         text = str(offers[0].call)
         return {"action": Action(text=text).model_dump(), "thought": "", "said": [_reply(text)]}
+    if not offers or (first and taught):
+        return await kit.strategy.choose({**state, "offers": []}, kit)
     seen = seen_of(state)
     more = (*(str(one.call) for one in offers), *(seen.admissible or ()))
     open_ = seen.model_copy(update={"admissible": more if seen.admissible is not None else None})

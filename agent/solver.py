@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from agent.kit import Kit
-from agent.loops import worthwhile
 from agent.models.types import Sampling
-from agent.state import State, seen_of, steps_of
+from agent.state import State
+from agent.steering import acting, choices_of
 from agent.transcript import text_messages
 from envs.types import Action
 
@@ -21,9 +21,9 @@ class Greedy:
     async def choose(self, state: State, kit: Kit) -> State:
         """Asks for JSON that can't but name an admissible action, where these are listed."""
         solver = kit.settings.solver
-        choices = seen_of(state).admissible or ()
-        if solver.break_loops:
-            choices = worthwhile(choices, steps_of(state), goal=kit.task.goal)
+        choices = choices_of(state, kit)
+        if len(choices) == 1 and not solver.think:
+            return acting(choices[0])
         reply = await kit.model.reply(
             text_messages(state, kit, choices=choices),
             schema=action_schema(choices, think=solver.think),

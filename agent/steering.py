@@ -10,12 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from agent.following import followed, follows, ways_in
 from agent.kit import Kit
 from agent.loops import worthwhile
-from agent.state import State, seen_of, steps_of
+from agent.state import State, recalled_of, seen_of, steps_of
 from envs.types import Action
 from memory.text import normal
 from memory.types import Usage
+from skills.types import Call
 
 _PLAIN = """
 a an and are as at be by for from has have i in into is it its me my of on or so some that
@@ -31,11 +33,20 @@ def steers(kit: Kit) -> bool:
 
 
 def choices_of(state: State, kit: Kit) -> tuple[str, ...]:
-    """The actions that the solver may choose now; empty where they are not listed."""
-    choices = seen_of(state).admissible or ()
-    if not kit.settings.solver.break_loops:
+    """The actions that the solver may choose now; empty where they are not listed.
+
+    Without those that go in circles, and for weak models first what a remembered way would do;
+    calls of skills stay beside that.
+    """
+    choices, solver, steps = seen_of(state).admissible or (), kit.settings.solver, steps_of(state)
+    if solver.break_loops:
+        choices = worthwhile(choices, steps, goal=kit.task.goal)
+    ways = ways_in(recalled_of(state)) if follows(solver, kit.model.name) else ()
+    if not ways:
         return choices
-    return worthwhile(choices, steps_of(state), goal=kit.task.goal)
+    calls = {str(Call(**one["call"])) for one in state.get("offers", ())}
+    led = followed([c for c in choices if c not in calls], steps, ways, goal=kit.task.goal)
+    return tuple(choice for choice in choices if choice in (*calls, *led))
 
 
 def place_of(state: State) -> int:

@@ -94,14 +94,7 @@ class Journeyman(Arm):
         """The ledger, whole."""
         if self.memory is None:
             return self._kept
-        source = sqlite3.connect(self.memory.ledger.path)
-        copy = sqlite3.connect(":memory:")
-        try:
-            source.backup(copy)
-            return {"ledger": base64.b64encode(copy.serialize()).decode()}
-        finally:
-            source.close()
-            copy.close()
+        return {"ledger": packed_ledger(self.memory.ledger)}
 
     def lessons(self) -> Iterable[Lesson]:
         """All that it holds."""
@@ -115,6 +108,18 @@ class Journeyman(Arm):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def packed_ledger(ledger: Ledger) -> str:
+    """A ledger whole, as text."""
+    source = sqlite3.connect(ledger.path)
+    copy = sqlite3.connect(":memory:")
+    try:
+        source.backup(copy)
+        return base64.b64encode(copy.serialize()).decode()
+    finally:
+        source.close()
+        copy.close()
 
 
 class RandomMemory(Journeyman):
@@ -236,6 +241,31 @@ def _fit(lessons: Sequence[Lesson], budget: int) -> tuple[Recalled, ...]:
         if estimate_tokens(render([*shown, item])) <= budget:
             shown.append(item)
     return tuple(shown)
+
+
+class Taught(Journeyman):
+    """Our own memory of what the environment's expert showed on train tasks before.
+
+    For levels at which the bare agent solves nothing and so has nothing to remember.
+    """
+
+    differs = "lessons come from the expert's runs on train tasks, as `journeyman run --expert`"
+    learns = False
+
+    def __init__(self, desk: Desk, *, think: bool = False) -> None:
+        super().__init__(desk, think=think)
+
+    def fixed(self) -> frozenset[str]:
+        """The demonstrations."""
+        return frozenset(self._kept.get("runs", ()))
+
+    def dump(self) -> dict[str, Any]:
+        """What it was given."""
+        return self._kept
+
+
+class TaughtRandom(Taught, RandomMemory):
+    """The same lessons from the same demonstrations, but any of them come up."""
 
 
 class FullContext(Arm):

@@ -7,9 +7,17 @@ from pkgutil import resolve_name
 from bench.arms.ace import ACE
 from bench.arms.asi import ASI
 from bench.arms.awm import AgentWorkflowMemory
-from bench.arms.controls import FullContext, Journeyman, RandomMemory, ShuffledMemory
+from bench.arms.controls import (
+    FullContext,
+    Journeyman,
+    RandomMemory,
+    ShuffledMemory,
+    Taught,
+    TaughtRandom,
+)
 from bench.arms.expel import ExpeL
 from bench.arms.expert import Expert
+from bench.arms.explored import Explored, ExploredByChance
 from bench.arms.mechanisms import MSI, CoLearning, IntrospectiveTips, Muse
 from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
@@ -41,11 +49,15 @@ KINDS: dict[str, type[Arm]] = {
     "journeyman": Journeyman,
     "random-memory": RandomMemory,
     "shuffled-memory": ShuffledMemory,
+    "taught": Taught,
+    "taught-random": TaughtRandom,
     "skills": Skilled,
+    "explored": Explored,
+    "explored-chance": ExploredByChance,
     "voyager": Voyager,
     "asi": ASI,
 }
-NO_MODEL = frozenset({"random", "expert"})
+NO_MODEL = frozenset({"random", "expert", "explored-chance"})
 """Kinds that call no model."""
 
 

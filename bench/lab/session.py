@@ -16,6 +16,8 @@ from bench.arms.registry import kind_of
 from bench.lab.audit import contaminated, suspicious
 from bench.lab.conduct import Conductor, Done, Limits, Watch, common
 from bench.lab.demonstrations import starting
+from bench.lab.given_lessons import starting_lessons
+from bench.lab.given_pages import explored_skills
 from bench.lab.given_rivals import no_exception, replays, rival_skills
 from bench.lab.given_skills import starting_skills
 from bench.lab.manifest import check_same, grown, manifest
@@ -30,6 +32,10 @@ WORKED = "worked"
 """The kind of arm that is given examples."""
 SKILLED: dict[str, Callable[..., dict[str, Any]]] = {
     "skills": starting_skills,
+    "explored": explored_skills,
+    "explored-chance": explored_skills,
+    "taught": starting_lessons,
+    "taught-random": starting_lessons,
     "voyager": partial(rival_skills, keep=no_exception),
     "asi": partial(rival_skills, keep=replays),
 }
@@ -226,7 +232,7 @@ def _given(
     given: dict[str, dict[str, Any]] = {}
     known = _first_states(plan, table)
     made: dict[tuple[bool, bytes], dict[str, Any]] = {}
-    skills: dict[str, dict[str, Any]] = {}
+    skills: dict[Callable[..., dict[str, Any]], dict[str, Any]] = {}
     for stream in plan.streams:
         arm = stream.arm
         if arm.kind not in (WORKED, *SKILLED) or arm.name in given:
@@ -234,9 +240,10 @@ def _given(
         think, before = bool(arm.options.get("think", True)), known.get(arm.name, b"")
         kept = unpacked(before) if before else None
         if arm.kind in SKILLED:
-            if arm.kind not in skills:
-                skills[arm.kind] = SKILLED[arm.kind](envs, known=kept, told=told)
-            given[arm.name] = skills[arm.kind]
+            maker = SKILLED[arm.kind]
+            if maker not in skills:
+                skills[maker] = maker(envs, known=kept, told=told)
+            given[arm.name] = skills[maker]
         elif (think, before) not in made:
             tokens = plan.experiment.note_tokens
             made[think, before] = starting(
@@ -247,6 +254,17 @@ def _given(
         if given[arm.name] != kept:
             table.keep(arm.name, stream.seed, 0, packed(given[arm.name]))
     return given
+
+
+def _made_by(make: Callable[..., dict[str, Any]], table: Table) -> dict[str, Any] | None:
+    """What the same maker gave to another arm before, so that all its arms have the same."""
+    experiment = table.experiment()
+    for arm in experiment.arms if experiment else ():
+        for seed in experiment.seeds if experiment and SKILLED.get(arm.kind) is make else ():
+            body = table.state(arm.name, seed, 0)
+            if body is not None:
+                return unpacked(body)
+    return None
 
 
 def _first_states(plan: Plan, table: Table) -> dict[str, bytes]:

@@ -171,7 +171,7 @@ class Worker:
             spec = _spec(order, arm, notes)
             trajectory = await run(ready, stage, spec, run_id=order.cell.id)
             who.check()
-            check_recalled(trajectory, learned=order.played)
+            check_recalled(trajectory, learned=order.played, fixed=arm.fixed())
             if learning:
                 after = await self._learned(order, arm, trajectory, who)
         except Leak as leak:

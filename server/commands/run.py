@@ -16,6 +16,7 @@ from agent.models.router import noted
 from agent.runner import Spec, interrupted, resume
 from agent.runner import run as run_task
 from agent.settings import Settings, load
+from agent.tutor import EXPERT, taught
 from agent.worker import worker
 from envs.errors import UnknownName, UserError
 from envs.pages_shown import Filmed
@@ -48,6 +49,10 @@ def run(
     show: Annotated[
         bool, typer.Option("--show", help="Keep pictures, where tasks are pages")
     ] = False,
+    expert: Annotated[
+        bool,
+        typer.Option("--expert", help="Its expert plays, on train tasks; lessons come of it"),
+    ] = False,
     resume_: Annotated[bool, typer.Option("--resume", help="Take up interrupted runs")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line per run")] = False,
 ) -> None:
@@ -59,6 +64,10 @@ def run(
     )
     shows = settings.home / "shows" if show else None
     spec = {"arm": arm, "learn": not no_learn, "recall": not no_recall, "guard": guard}
+    if expert:
+        if split != "train":
+            raise UserError(f"no expert shows {split} tasks", repair="leave out --split, or it")
+        spec |= {"arm": EXPERT, "recall": False, "skills": False}
     wanted = Wanted(
         env=env, split=split, n=n, task=task, seed=seed, workers=workers, shows=shows, spec=spec
     )
@@ -98,12 +107,14 @@ async def _run(settings: Settings, wanted: Wanted, *, again: bool, as_json: bool
         env = await place.env(wanted.env, workers=wanted.workers)
         tasks = choose(env, wanted.split, n=wanted.n, task_id=wanted.task, seed=wanted.seed)
         filmed = Filmed(env, folder=wanted.shows) if wanted.shows else None
+        shown = wanted.spec["arm"] == EXPERT
         crew = await place.crew()
 
         def play(task: Task) -> Callable[[], Awaitable[Trajectory]]:
             seed = task.seed if wanted.seed is None else wanted.seed
             whole = Spec.model_validate({"task": task, "seed": seed, **wanted.spec})
-            return lambda: run_task(crew, filmed or env, whole)
+            who, where = taught(crew, filmed or env) if shown else (crew, filmed or env)
+            return lambda: run_task(who, where, whole)
 
         jobs = [play(task) for task in tasks]
         done = await together(jobs, workers=wanted.workers, as_json=as_json)

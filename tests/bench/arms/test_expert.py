@@ -14,9 +14,8 @@ from agent.reflector import Plain
 from agent.runner import Crew, Spec, run
 from agent.solver import Greedy
 from agent.verifier import Shown
-from bench.arms.expert import Expert, _Watched
+from bench.arms.expert import Expert
 from bench.arms.types import Desk
-from envs.errors import UserError
 from envs.toy import Toy, ToyEpisode
 from envs.types import Action, Env, Episode, Split, Task
 from memory.embed import HashEmbedder
@@ -92,11 +91,9 @@ async def test_what_the_game_does_not_understand_is_replaced(
 
 async def test_without_an_expert_it_says_so(make_desk: Desks, tmp_path: Path) -> None:
     found = await play(make_desk(), Mute(None), tmp_path)
-    assert found.error == "toy has no expert; leave the arm `expert` out there"
+    assert found.error == "toy has no expert; leave the expert out there"
 
 
 def test_it_learns_nothing_and_is_the_only_one_that_knows(make_desk: Desks) -> None:
     arm = Expert(make_desk())
     assert (arm.learns, arm.knows_key, arm.chance) == (False, True, False)
-    with pytest.raises(UserError, match=r"call Arm\.env first"):
-        _Watched().open(Toy().tasks("val")[0])

@@ -1,0 +1,208 @@
+"""Remembered ways as advice that a weak solver can take.
+
+A small model reads `Solved before: put a clean mug in shelf. The way: ...` and does something
+else: with such lessons before it the 135M won as many houses as without. So what a recalled way
+would do next here comes first among the choices, as a nearest-neighbour policy beside the model's
+own (Khandelwal et al. 2020, arXiv 1911.00172, mix the two likelihoods; here the model chooses among
+what memory admits). A way speaks where its goal is worded like the present one; the names that
+stand in both its goal and its actions are exchanged for those of the present goal, others (where
+something was found) are where to look first. What it did before counts as done when the same was
+done here, with one thing here for each thing there. Where a way is at its end or says nothing that
+is possible, all choices stay. No verb, thing or place is known beforehand beyond those of
+`memory/essence.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from agent.recalling import parameters
+from agent.settings import SolverSettings
+from memory.consensus import NEXT, WAY
+from memory.essence import IDLE, LOOKS, MOVES, OPENS
+from memory.types import Recalled, StepRecord
+from skills.grammar import Grammar, Parsed, kind
+from skills.ways import lettered
+
+SOLVED = "Solved before: "
+WEAK = 4.0
+"""Parameters in billions from which a model is left to read for itself."""
+_ASIDE = (*MOVES, *OPENS, *LOOKS, "close ")
+"""What a way does to get to where something is done."""
+
+
+def follows(solver: SolverSettings, model: str) -> bool:
+    """Whether this model is led by remembered ways: as set, else if its name says it is small."""
+    if solver.follow is not None:
+        return solver.follow
+    size = parameters(model)
+    return size is not None and size < WEAK
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a goal was reached before."""
+
+    goal: str
+    """The goal, in words."""
+    actions: tuple[str, ...]
+    """What was done, in order."""
+
+
+@dataclass(frozen=True)
+class Deed:
+    """An action of a way, told in the present goal's names."""
+
+    form: str
+    """Its fixed words, with `*` for names."""
+    names: tuple[str, ...]
+    """The names as the way had them: `mug 2`."""
+    kinds: tuple[str, ...]
+    """What kinds of things they have to be here: `lettuce`."""
+    firm: tuple[bool, ...]
+    """Whether the goal names it; else another may stand in its place."""
+
+
+@dataclass
+class Progress:
+    """How far a way was gone here."""
+
+    deeds: tuple[Deed, ...]
+    """All that has to be done."""
+    done: int = 0
+    """How many of them are."""
+    here: dict[str, str] = field(default_factory=dict)
+    """Names of the way that the goal asks for, and what stands for each here."""
+
+    @property
+    def next(self) -> Deed | None:
+        """What has to be done now; None at the end."""
+        return self.deeds[self.done] if self.done < len(self.deeds) else None
+
+    def fits(self, parsed: Parsed, *, strictly: bool = False) -> bool:
+        """Whether an action does what has to be done now."""
+        deed = self.next
+        if deed is None or parsed.form != deed.form or len(parsed.names) != len(deed.names):
+            return False
+        for there, wanted, firm, name in zip(
+            deed.names, deed.kinds, deed.firm, parsed.names, strict=True
+        ):
+            if (firm or strictly) and kind(name) != wanted:
+                return False
+            if firm and self.here.get(there, name) != name:
+                return False
+            if firm and any(name == other for t, other in self.here.items() if t != there):
+                return False
+        return True
+
+    def go_on(self, parsed: Parsed) -> None:
+        """Counts an action that was done here."""
+        deed = self.next
+        if deed is not None and self.fits(parsed):
+            pairs = zip(deed.names, parsed.names, deed.firm, strict=True)
+            self.here |= {there: name for there, name, firm in pairs if firm}
+            self.done += 1
+
+
+def ways_in(recalled: Iterable[Recalled]) -> tuple[Way, ...]:
+    """The ways that lessons tell, best first."""
+    found = []
+    for item in recalled:
+        head, marked, tail = item.text.partition(WAY)
+        if marked and head.startswith(SOLVED):
+            actions = tuple(part.strip() for part in tail.split(NEXT) if part.strip())
+            found.append(Way(goal=head.removeprefix(SOLVED).strip(), actions=actions))
+    return tuple(found)
+
+
+def followed(
+    choices: Sequence[str], steps: Sequence[StepRecord], ways: Sequence[Way], *, goal: str
+) -> tuple[str, ...]:
+    """Those of `choices` that a remembered way would take next here; all where none would."""
+    if not ways:
+        return tuple(choices)
+    done = [s.action for s in steps if not s.observation.startswith(IDLE)]
+    grammar = Grammar([*choices, *done, *(a for way in ways for a in way.actions)])
+    gone = [_gone(way, done, goal=goal, grammar=grammar) for way in ways]
+    usable = [one for one in gone if one is not None and one.next is not None]
+    if not usable:
+        return tuple(choices)
+    best = max(usable, key=lambda one: one.done)
+    parsed = {choice: grammar.parse(choice) for choice in choices}
+    for strictly in (True, False):
+        if fits := tuple(c for c in choices if best.fits(parsed[c], strictly=strictly)):
+            return fits
+    return _towards(parsed, best, usable) or tuple(choices)
+
+
+def _gone(way: Way, done: Sequence[str], *, goal: str, grammar: Grammar) -> Progress | None:
+    """How far a way was gone; None where its goal is worded otherwise."""
+    given = _exchange(way, goal, grammar)
+    if given is None:
+        return None
+    deeds = tuple(
+        _deed(grammar.parse(action), given)
+        for action in way.actions
+        if not action.startswith(_ASIDE)
+    )
+    progress = Progress(deeds)
+    for action in done:
+        progress.go_on(grammar.parse(action))
+    return progress
+
+
+def _exchange(way: Way, goal: str, grammar: Grammar) -> Mapping[str, str] | None:
+    """What the names in a way's goal are in the present one; None where the words differ."""
+    names = {kind(name) for action in way.actions for name in grammar.parse(action).names}
+    worded, values = lettered(way.goal.casefold(), names)
+    pattern, known = "", set()
+    for part in re.split(r"(\{\w+\+?\})", worded):
+        letter = part.strip("{}+")
+        if not part.startswith("{"):
+            pattern += re.escape(part)
+        elif letter in known:
+            pattern += f"(?P={letter})"
+        else:
+            known.add(letter)
+            more = len(values[letter].split()) - 1
+            pattern += rf"(?P<{letter}>\S+(?: \S+){{{more}}})"
+    match = re.fullmatch(pattern, goal.casefold())
+    return match and {values[letter]: match[letter] for letter in known}
+
+
+def _deed(parsed: Parsed, given: Mapping[str, str]) -> Deed:
+    kinds = [kind(name) for name in parsed.names]
+    return Deed(
+        form=parsed.form,
+        names=parsed.names,
+        kinds=tuple(given.get(one, one) for one in kinds),
+        firm=tuple(one in given for one in kinds),
+    )
+
+
+def _towards(
+    parsed: Mapping[str, Parsed], best: Progress, usable: Sequence[Progress]
+) -> tuple[str, ...]:
+    """What leads to where it can be done: to the one place that it has to be, else through the
+    door of such a place, to places that ways name, or on with the search.
+    """
+    deed = best.next
+    moves = tuple(c for c in parsed if c.startswith(MOVES))
+    doors = tuple(c for c in parsed if c.startswith(OPENS))
+    if deed is None:
+        return ()
+    bound = {best.here.get(there, "") for there in deed.names}
+    wanted = {
+        kind_
+        for other in (one.next for one in usable)
+        if other is not None and (other.form, other.firm) == (deed.form, deed.firm)
+        for kind_ in other.kinds
+    }
+
+    def named(some: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(c for c in some if any(kind(name) in wanted for name in parsed[c].names))
+
+    there = tuple(c for c in (*doors, *moves) if bound.intersection(parsed[c].names))
+    return there or named(doors) or named(moves) or doors or moves

@@ -1,0 +1,111 @@
+"""A weak solver takes what a remembered way would do next, in the present goal's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.following import followed, follows, ways_in
+from agent.settings import SolverSettings
+from memory.types import Recalled, Source, StepRecord
+
+CLEAN = (
+    "Solved before: put a clean mug in coffeemachine. The way: go to shelf 2 > take mug 1 from "
+    "shelf 2 > go to sinkbasin 1 > clean mug 1 with sinkbasin 1 > go to coffeemachine 1 > "
+    "move mug 1 to coffeemachine 1"
+)
+TWO = (
+    "Solved before: put two pen in drawer. The way: go to desk 1 > take pen 1 from desk 1 > "
+    "go to drawer 1 > open drawer 1 > move pen 1 to drawer 1 > go to desk 1 > "
+    "take pen 2 from desk 1 > go to drawer 1 > move pen 2 to drawer 1"
+)
+GOAL = "put a clean lettuce in diningtable."
+MOVES = tuple(
+    f"go to {name}" for name in ("shelf 1", "shelf 3", "fridge 1", "sinkbasin 1", "diningtable 1")
+)
+
+
+def lesson(text: str) -> Recalled:
+    return Recalled(lesson="L1", version=1, text=text, similarity=1, tokens=9, source=Source())
+
+
+def after(*actions: str) -> list[StepRecord]:
+    return [StepRecord(index=n, action=a, observation="You do.") for n, a in enumerate(actions)]
+
+
+def next_of(choices: tuple[str, ...], *done: str, goal: str = GOAL, text: str = CLEAN) -> set[str]:
+    return set(followed(choices, after(*done), ways_in([lesson(text)]), goal=goal))
+
+
+def test_the_search_begins_where_the_way_found_it() -> None:
+    assert next_of((*MOVES, "inventory")) == {"go to shelf 1", "go to shelf 3"}
+
+
+def test_where_nothing_is_left_of_that_all_places_are_searched_and_doors_opened() -> None:
+    assert next_of(MOVES[2:], "go to shelf 1", "go to shelf 3") == set(MOVES[2:])
+    here = (*MOVES[3:], "open fridge 1", "inventory")
+    assert next_of(here, "go to fridge 1") == {"open fridge 1"}
+
+
+def test_each_deed_is_done_with_the_present_goals_things_in_the_ways_order() -> None:
+    take = "take lettuce 2 from fridge 1"
+    assert next_of((*MOVES, take, "take egg 1 from fridge 1"), "go to fridge 1") == {take}
+    put = "move lettuce 2 to fridge 1"
+    assert next_of((*MOVES, put), take) == {"go to sinkbasin 1"}
+    clean = "clean lettuce 2 with sinkbasin 1"
+    assert next_of((*MOVES, clean, "move lettuce 2 to sinkbasin 1"), take) == {clean}
+    assert next_of((*MOVES, put), take, clean) == {"go to diningtable 1"}
+    there = "move lettuce 2 to diningtable 1"
+    assert next_of((*MOVES, there), take, clean) == {there}
+    assert next_of((*MOVES, put), take, clean, there) == {*MOVES, put}, "the way is at its end"
+
+
+def test_what_did_not_happen_is_not_done() -> None:
+    failed = StepRecord(
+        index=0, action="take lettuce 2 from shelf 1", observation="Nothing happens."
+    )
+    ways = ways_in([lesson(CLEAN)])
+    choices = ("take lettuce 1 from shelf 1", "go to sinkbasin 1")
+    assert followed(choices, [failed], ways, goal=GOAL) == choices[:1]
+
+
+def test_two_things_are_two_and_go_to_one_place() -> None:
+    goal = "put two cup in cabinet."
+    took, put = "take cup 3 from shelf 1", "move cup 3 to cabinet 2"
+    back, other = "take cup 3 from cabinet 2", "take cup 1 from shelf 1"
+    assert next_of((back, other, "go to shelf 1"), took, put, goal=goal, text=TWO) == {other}
+    moves = ("go to cabinet 1", "go to cabinet 2", "go to shelf 1")
+    assert next_of(moves, took, put, other, goal=goal, text=TWO) == {"go to cabinet 2"}
+
+
+@pytest.mark.parametrize(
+    "goal",
+    [
+        "put a lettuce in diningtable.",
+        "put a cool lettuce in diningtable.",
+        "clean some lettuce and put it in diningtable.",
+        "look at lettuce under the desklamp.",
+    ],
+)
+def test_a_way_to_a_goal_that_is_worded_otherwise_says_nothing(goal: str) -> None:
+    assert next_of((*MOVES, "inventory"), goal=goal) == {*MOVES, "inventory"}
+
+
+def test_only_ways_are_followed_not_advice() -> None:
+    assert ways_in([lesson("Look into the fridge first. The way: > is long")]) == ()
+    assert followed(MOVES, (), (), goal=GOAL) == MOVES
+    assert followed((), (), ways_in([lesson(CLEAN)]), goal=GOAL) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "led"),
+    [
+        ("SmolLM2-135M-Instruct (embedded)", True),
+        ("Qwen2.5-Coder-1.5B-Instruct Q4_K_M", True),
+        ("llama-3.1-70b", False),
+        ("gpt-5", False),
+    ],
+)
+def test_small_models_are_led_unless_it_is_said_otherwise(name: str, led: bool) -> None:
+    assert follows(SolverSettings(), name) is led
+    assert follows(SolverSettings(follow=False), name) is False
+    assert follows(SolverSettings(follow=True), name) is True
