@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Literal
 
 from agent.curricula import CURRICULA, OWN_TASKS
-from agent.following import follows
 from agent.proposers.registry import PROPOSERS
 from agent.settings import LearningSettings, Mechanism, Reflection, SecondLook, Settings
 from agent.strategies_foresight import told as told_of_foresight
@@ -51,7 +50,7 @@ def choices(settings: Settings) -> tuple[Choice, ...]:
         *_verifiers(settings),
         *_learners(settings),
         *_mechanisms(settings),
-        *(Choice.model_validate(one) for one in told_of_foresight(settings.learning)),
+        *(Choice.model_validate(one) for one in told_of_foresight(settings)),
         *_curricula(),
         *_proposers(),
         *_writers(),
@@ -86,14 +85,6 @@ def _solvers(settings: Settings) -> tuple[Choice, ...]:
             paper="",
             setting="solver.break_loops = true",
             chosen=solver.break_loops,
-        ),
-        Choice(
-            part="solver",
-            name="follow",
-            does="takes first what a recalled way would do next here; models below 4B parameters",
-            paper="Khandelwal et al. 2020, kNN-LM, arXiv 1911.00172, as a policy over actions",
-            setting="solver.follow = true",
-            chosen=follows(solver, settings.model.name),
         ),
         Choice(
             part="solver",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from agent.settings import LearningSettings, Mechanism
+from agent.following import follows
+from agent.settings import Mechanism, Settings
 
 USED: dict[Mechanism, tuple[str, str]] = {
     "look-ahead": (
@@ -42,8 +43,9 @@ MADE: tuple[tuple[str, str, str, str], ...] = (
 """Name, what it does, paper, and what chooses it."""
 
 
-def told(learning: LearningSettings) -> list[dict[str, Any]]:
+def told(settings: Settings) -> list[dict[str, Any]]:
     """All of it, as the fields of a `Choice`."""
+    learning = settings.learning
     used = [
         {
             "part": "solver",
@@ -56,4 +58,12 @@ def told(learning: LearningSettings) -> list[dict[str, Any]]:
         for name, (does, paper) in USED.items()
     ]
     fields = ("part", "name", "does", "paper", "setting", "chosen")
-    return [*used, *(dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE)]
+    follow = {
+        "part": "solver",
+        "name": "follow",
+        "does": "takes first what a recalled way would do next here; models below 4B parameters",
+        "paper": "Khandelwal et al. 2020, kNN-LM, arXiv 1911.00172, as a policy over actions",
+        "setting": "solver.follow = true",
+        "chosen": follows(settings.solver, settings.model.name),
+    }
+    return [follow, *used, *(dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE)]
