@@ -66,4 +66,5 @@ def told(settings: Settings) -> list[dict[str, Any]]:
         "setting": "solver.follow = true",
         "chosen": follows(settings.solver, settings.model.name),
     }
-    return [follow, *used, *(dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE)]
+    made = [dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE]
+    return [follow, *used, *made]
