@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from agent.models.pull import EMBEDDED
 from agent.settings import ModelSettings
-from bench.lab.types import ArmSpec, Experiment, Tasks
+from bench.lab.types import ArmSpec, Claim, Experiment, Tasks
 from envs.errors import UnknownName, UserError, one_line
 
 SMOL = ModelSettings(file=EMBEDDED, name="SmolLM2-135M-Instruct (embedded)")
@@ -210,7 +210,12 @@ DISTILL = Experiment(
             for number, name in enumerate(ROUNDS)
         ),
         *(
-            ArmSpec(name=f"round {number} + skills", kind="skills", model=name)
+            ArmSpec(
+                name=f"round {number} + skills",
+                kind="skills",
+                model=name,
+                options={"choose": "first"},
+            )
             for number, name in enumerate(ROUNDS)
         ),
     ),
@@ -224,6 +229,78 @@ DISTILL = Experiment(
         ("round 2 + skills", "round 2"),
     ),
     baseline="base",
+)
+
+STUDENT = "shipped:alfworld"
+LOOP = Experiment(
+    name="loop",
+    title="Does the agent get better by what it keeps, and by which of it?",
+    note=(
+        "The embedded 135M as it comes; with lessons from 120 train games that the environment's "
+        "expert showed; with any of these lessons instead of fitting ones; with skills written "
+        "from as many and tried on others; and as the student that comes along, which learned "
+        "from train games that skills solved. All share solver, rules against loops, prompt "
+        "budget and 50 steps, one try. test is made out of ALFWorld's train games by room: no "
+        "train task has these rooms; seen is the official valid_seen; household:real houses are "
+        "generated. Solvers of this size take first what a remembered way would do next "
+        "(agent/following.py), whichever lessons they are given. No arm learns while measuring. "
+        "Not here: several seeds (each of these arms is deterministic) and training anew."
+    ),
+    models={"135M": SMOL, "student": _student(STUDENT)},
+    measure=(
+        Tasks(env="alfworld", split="test", n=100),
+        Tasks(env="alfworld", split="seen", n=140),
+        Tasks(env="household:real", split="test", n=100),
+    ),
+    arms=(
+        ArmSpec(name="random", kind="random"),
+        ArmSpec(name="expert", kind="expert"),
+        ArmSpec(name="plain", kind="bare", model="135M", n=40),
+        ArmSpec(name="lessons", kind="taught", model="135M"),
+        ArmSpec(name="random lessons", kind="taught-random", model="135M", n=40),
+        ArmSpec(name="skills", kind="skills", model="135M"),
+        ArmSpec(name="student", kind="bare", model="student"),
+        ArmSpec(name="student + lessons", kind="taught", model="student", n=60),
+        ArmSpec(
+            name="student + skills", kind="skills", model="student", options={"choose": "first"}
+        ),
+    ),
+    seeds=(0,),
+    note_tokens=96,
+    compare=(("lessons", "random lessons"), ("lessons", "expert"), ("student", "lessons")),
+    claims=tuple(
+        Claim(says=says, arm=arm, against=against, sets=("alfworld/test",), **how)
+        for says, arm, against, how in (
+            ("memory on beats memory off", "lessons", "plain", {}),
+            (
+                "random memory does not",
+                "random lessons",
+                "plain",
+                {"expects": "no better", "margin": 15},
+            ),
+            ("skills beat lessons", "skills", "lessons", {}),
+            (
+                "the student keeps what lessons gave",
+                "student",
+                "lessons",
+                {"expects": "no worse", "margin": 5},
+            ),
+            (
+                "the student keeps what skills gave",
+                "student",
+                "skills",
+                {"expects": "no worse", "margin": 10},
+            ),
+            (
+                "after distillation lessons can be left out",
+                "student",
+                "student + lessons",
+                {"expects": "no worse", "margin": 5},
+            ),
+            ("all together beats the expert that taught it", "student + skills", "expert", {}),
+        )
+    ),
+    baseline="plain",
 )
 
 WEB = Experiment(
@@ -253,7 +330,7 @@ WEB = Experiment(
 )
 
 NAMED: dict[str, Experiment] = {
-    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, WEB)
+    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, LOOP, WEB)
 }
 
 
