@@ -71,6 +71,13 @@ class Seen(Frozen):
 
 
 Watch = Callable[[Seen], None]
+Ends = Callable[[Sequence[Played], int], str]
+"""Whether a contest of at most so many pairs may end, in words; those of a clear case begin so."""
+
+
+def until_settled(played: Sequence[Played], most: int) -> str:
+    """Ends when the verdict on a gain in success can't change any more."""
+    return settled(played, most=most)
 
 
 def drawn(env: Env, *, n: int, salt: str) -> Ground:
@@ -107,13 +114,14 @@ async def compare(
     ground: Ground,
     *,
     looks: bool = True,
+    ends: Ends = until_settled,
     at_once: int = 0,
     watch: Watch = lambda _seen: None,
 ) -> Paired:
     """Both play each task once with the same seed, until all are played or the case is settled.
 
-    `looks`: it may end early; `at_once`: pairs at a time, 0: as many as the model has streams.
-    Runs learn nothing, begin no episode again, and are kept.
+    `looks`: it may end early, by `ends`; `at_once`: pairs at a time, 0: as many as the model has
+    streams. Runs learn nothing, begin no episode again, and are kept.
     """
     players = [
         _Player(side, ground.env, arm=f"{ARM} {challenger.label} {role}: {side.label}")
@@ -127,7 +135,7 @@ async def compare(
         batch = ground.tasks[first : first + at_once]
         played += await asyncio.gather(*(_pair(players, task) for task in batch))
         watch(Seen(stage=ground.env.name, done=len(played), most=len(ground.tasks)))
-        ended = settled(played, most=len(ground.tasks)) if looks else ""
+        ended = ends(played, len(ground.tasks)) if looks else ""
         if ended:
             break
     return paired(
@@ -196,4 +204,10 @@ async def _pair(players: Sequence[_Player], task: Task) -> Played:
         runs=(before.id, after.id),
         won=(won[0], won[1]),
         broke=(bool(before.error), bool(after.error)),
+        tokens=(_tokens(before), _tokens(after)),
+        steps=(len(before.steps), len(after.steps)),
     )
+
+
+def _tokens(run: Trajectory) -> int:
+    return run.usage.prompt_tokens + run.usage.completion_tokens

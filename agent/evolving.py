@@ -16,6 +16,9 @@ from agent.roundlog import Held
 from envs.types import Frozen
 from memory.types import Change, Trajectory, Usage
 
+ACTOR = "rule:evolve"
+"""Who keeps and refuses what was proposed."""
+
 
 class Proposer(Protocol):
     """One way of altering the agent. Made anew for each round."""
@@ -52,6 +55,8 @@ class Bounds(Frozen):
     """Val tasks for the curve, which no gate plays."""
     episodes: int = Field(default=48, ge=2)
     """Train episodes that a proposer of prompts or settings may play in a round."""
+    margin: float = Field(default=0.1, gt=0, lt=1)
+    """Success that a change may cost, shown to be less, which is kept for being cheaper."""
     capacity: Capacity = Capacity()
     """How much may be carried."""
 

@@ -2,7 +2,8 @@
 
     capacity   what the agent would carry stays within its bounds; asked first, as it costs nothing
     target     a held-out gain beyond noise: val tasks, both sides on the same tasks and seeds,
-               looked at after each pair so that a clear case ends early (`agent/contest.py`)
+               looked at after each pair so that a clear case ends early (`agent/contest.py`);
+               or none that matters, at a price that fell by a fifth (`agent/evolving_savings.py`)
 
 A student goes through the gates of `agent/gate.py`, which hold these two and three more. Whatever
 is decided is written, as a change that is applied or rejected, with what the gates found.
@@ -15,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.applied import applied
-from agent.contest import Side, Watch, apart, compare
+from agent.contest import Side, Watch, apart, compare, until_settled
 from agent.crossing import off
-from agent.evolving import Bounds, Proposal
+from agent.evolving import ACTOR, Bounds, Proposal
+from agent.evolving_savings import CHEAPER, Looks
 from agent.evolving_sides import both
 from agent.gate import Decision, Evidence, gains
 from agent.runner import Crew
@@ -30,9 +32,6 @@ from memory.recall import Memory
 from memory.text import estimate_tokens
 from memory.types import SHOWABLE, Change
 from skills.library import Library
-
-ACTOR = "rule:evolve"
-"""Who keeps and refuses."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +63,26 @@ async def judge(arena: Arena, proposal: Proposal, *, name: str) -> Decision:
     )
     sides = both(arena.crew, arena.env, proposal.changes)
     now, then = await off(sides.__enter__)
+    looks = Looks(margin=arena.bounds.margin, least=arena.bounds.least)
+    saves = {change.kind for change in proposal.changes} <= set(CHEAPER)
     try:
         pairs = await compare(
             Side("as it is", now),
             Side(f"{name}@{digest(proposal.changes)}", then),
             ground,
+            ends=looks if saves else until_settled,
             at_once=arena.at_once,
             watch=arena.watch,
         )
     finally:
         await off(sides.__exit__, None, None, None)
     gained, said = gains(pairs, least=arena.bounds.least)
+    cheaper, saved = looks.cheaper() if saves and not gained else (False, "")
+    found = [f"target: {said}", *([f"cheaper: {saved}"] if saved else [])]
     return Decision(
-        promote=gained,
-        failed=() if gained else ("target",),
-        reasons=(*reasons, f"target: {said}"),
+        promote=gained or cheaper,
+        failed=() if gained or cheaper else ("target", "cheaper") if saved else ("target",),
+        reasons=(*reasons, *(reversed(found) if cheaper else found)),
         evidence=Evidence(target=pairs),
     )
 

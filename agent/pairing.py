@@ -39,6 +39,10 @@ class Played(Frozen):
     """Whether each solved it; a run that broke did not."""
     broke: tuple[bool, bool] = (False, False)
     """Whether a run broke."""
+    tokens: tuple[int, int] = (0, 0)
+    """Tokens that each sent and received."""
+    steps: tuple[int, int] = (0, 0)
+    """Actions of each."""
 
     @property
     def value(self) -> int:
@@ -102,7 +106,7 @@ def paired(
     """
     n, values = len(played), [one.value for one in played]
     gained, lost = values.count(1), values.count(-1)
-    worth = _worth(played)
+    worth = worth_of(values, [one.place for one in played])
     if early:
         low, high = sequence(values)
     else:
@@ -201,15 +205,17 @@ def _score(gained: float, lost: float, n: float, difference: float) -> float:
     return gap / sqrt(variance)
 
 
-def _worth(played: Sequence[Played]) -> float:
-    """Pairs over how much more their mean varies by place than it would one by one (at least 1)."""
-    n, groups = len(played), defaultdict[str, list[int]](list)
-    for one in played:
-        groups[one.place].append(one.value)
+def worth_of(values: Sequence[float], places: Sequence[str]) -> float:
+    """As many independent values as these are worth: their number over how much more their mean
+    varies by place than it would one by one (at least 1).
+    """
+    n, groups = len(values), defaultdict[str, list[float]](list)
+    for value, place in zip(values, places, strict=True):
+        groups[place].append(value)
     if not 1 < len(groups) < n:
         return float(n)
-    mean = sum(one.value for one in played) / n
-    alone = sum((one.value - mean) ** 2 for one in played)
+    mean = sum(values) / n
+    alone = sum((value - mean) ** 2 for value in values)
     together = sum(sum(value - mean for value in group) ** 2 for group in groups.values())
     together *= len(groups) / (len(groups) - 1)
     return n / max(1.0, together / alone) if alone else float(n)

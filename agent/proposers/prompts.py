@@ -15,12 +15,14 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from agent.applied import applied, proposed
 from agent.crossing import off
-from agent.evolving_desk import Desk
+from agent.evolving_desk import Desk, specs, spent
+from agent.evolving_savings import fewer
 from agent.models.types import Model, Sampling
+from agent.once import once
 from agent.proposers.types import story, won
 from agent.runner import Crew
 from agent.transcript import instruction, prompt_name
@@ -40,6 +42,19 @@ WORDS = 600
 """Most tokens that the reflector may write."""
 
 
+class _Found(NamedTuple):
+    """What a search came to."""
+
+    best: str
+    """Instructions."""
+    before: float
+    """Share of the scored tasks that was solved under the first instructions."""
+    after: float
+    """The same under the best."""
+    alike: tuple[str, ...]
+    """Others under which as many were solved as under the first."""
+
+
 class Prompts:
     """Proposes other instructions for the solver, or none."""
 
@@ -51,7 +66,8 @@ class Prompts:
         self._reflector = reflector
 
     async def propose(self, trajectories: Sequence[Trajectory]) -> tuple[Change, ...]:
-        """Instructions that solved more train tasks than those that stand, if GEPA finds some.
+        """Instructions that solved more train tasks than those that stand, or as many for a fifth
+        less, if GEPA finds some.
 
         Raises `Missing` where the library is not installed, and `ModelError`.
         """
@@ -73,23 +89,30 @@ class Prompts:
         crew = replace(desk.crew, settings=learned)
         adapter = Adapter(desk, crew, name=name, loop=asyncio.get_running_loop())
         reflect = self._reflect(adapter, await self._reflector())
-        best, scores = await off(self._searched, adapter, seed, reflect, (train, scored))
-        if best.strip() == seed.strip() or scores[1] <= scores[0]:
-            desk.note = f"nothing that GEPA wrote solved more ({scores[0]:.0%} of {len(scored)})"
-            return ()
-        reason = f"GEPA: {scores[1]:.0%} of {len(scored)} train tasks, {scores[0]:.0%} before"
+        found = await off(self._searched, adapter, seed, reflect, (train, scored))
+        best, reason = found.best, f"GEPA: {found.after:.0%} of {len(scored)} train tasks"
+        if best.strip() != seed.strip() and found.after > found.before:
+            reason += f", {found.before:.0%} before"
+        else:
+            best, saved = await _cheapest(adapter, seed, found.alike, scored)
+            if not saved:
+                told = f"{found.before:.0%} of {len(scored)}"
+                desk.note = f"nothing that GEPA wrote solved more ({told})"
+                return ()
+            reason += f" as before, {saved}"
+        seen = await off(ledger.trajectories, env=desk.env.name, arm=desk.name, limit=-1)
         return (
             await off(
                 proposed, "prompt", name, strip_marked(best).strip(),
                 env=desk.env.name, ledger=ledger, reason=reason,
-                evidence=tuple(run.id for run in trajectories),
+                evidence=tuple(dict.fromkeys(run.id for run in (*trajectories, *reversed(seen)))),
             ),
         )  # fmt: skip
 
     def _searched(
         self, adapter: Adapter, seed: str, reflect: Any, tasks: tuple[list[Task], list[Task]]
-    ) -> tuple[str, tuple[float, float]]:
-        """The best instructions, and what the first and these reached on the scored tasks."""
+    ) -> _Found:
+        """The best instructions, and what they reached on the scored tasks."""
         try:
             from gepa.api import optimize
             from gepa.core.adapter import EvaluationBatch
@@ -109,8 +132,9 @@ class Prompts:
             seed=int(hashlib.sha256(self._desk.name.encode()).hexdigest()[:8], 16),
         )
         reached = found.val_aggregate_scores
-        best = found.best_idx
-        return found.candidates[best][adapter.name], (reached[0], reached[best])
+        texts = [one[adapter.name] for one in found.candidates]
+        alike = [text for text, share in zip(texts, reached, strict=True) if share == reached[0]]
+        return _Found(texts[found.best_idx], reached[0], reached[found.best_idx], tuple(alike[1:]))
 
     def _reflect(self, adapter: Adapter, model: Model) -> Callable[[Any], str]:
         def asked(text: Any) -> str:
@@ -139,6 +163,17 @@ class Adapter:
         self._crew = crew
         self._loop = loop
 
+    def under(self, text: str) -> Crew:
+        """The crew under these instructions."""
+        prompts = {**self._crew.settings.prompts, self.name: text}
+        settings = self._crew.settings.model_copy(update={"prompts": prompts})
+        return replace(self._crew, settings=settings)
+
+    async def again(self, text: str, tasks: Sequence[Task]) -> list[Trajectory]:
+        """Runs under instructions that were scored: found in the ledger, and counted already."""
+        desk = self._desk
+        return await once(self.under(text), desk.env, specs(tasks, desk.name))
+
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Has the loop do it, and waits."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -147,10 +182,7 @@ class Adapter:
         self, batch: list[Task], candidate: dict[str, str], capture_traces: bool = False
     ) -> Any:
         """A run at each task under these instructions."""
-        prompts = {**self._crew.settings.prompts, **candidate}
-        settings = self._crew.settings.model_copy(update={"prompts": prompts})
-        crew = replace(self._crew, settings=settings)
-        runs = self.wait(self._desk.play(crew, batch))
+        runs = self.wait(self._desk.play(self.under(candidate[self.name]), batch))
         return self.batch_type(
             outputs=[run.id for run in runs],
             scores=[float(won(run)) for run in runs],
@@ -166,6 +198,17 @@ class Adapter:
         """What each run did, and whether that was enough."""
         told = [_record(run) for run in eval_batch.trajectories or ()]
         return dict.fromkeys(components_to_update, told)
+
+
+async def _cheapest(
+    adapter: Adapter, seed: str, alike: Sequence[str], tasks: Sequence[Task]
+) -> tuple[str, str]:
+    """Of instructions that solve as many those that cost least, and what they save, in words."""
+    base = await adapter.again(seed, tasks)
+    played = [(text, await adapter.again(text, tasks)) for text in dict.fromkeys(alike)]
+    played.sort(key=lambda one: spent(one[1]).prompt_tokens + spent(one[1]).completion_tokens)
+    saved = ((text, fewer(base, runs)) for text, runs in played if any(map(won, runs)))
+    return next(((text, said) for text, said in saved if said), ("", ""))
 
 
 class _Told:

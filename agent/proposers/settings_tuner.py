@@ -2,8 +2,8 @@
 
 Each contender differs from the agent as it is by one value of `agent.applied.GRID`. All play the
 same train tasks with the same seeds; the worse half goes, those left play twice as many, and the
-best is proposed if it solved more than the agent as it is, which plays to the end. Settings that a
-person named are left alone.
+best is proposed if it solved more than the agent as it is, which plays to the end, or as many at a
+price that fell by a fifth. Settings that a person named are left alone.
 
 Source: Jamieson and Talwalkar 2016, Non-stochastic Best Arm Identification and Hyperparameter
 Optimization, AISTATS (successive halving); here with common tasks and seeds, so that contenders are
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from agent.applied import GRID, applied, named, proposed, tuned, value_of
 from agent.crossing import off
 from agent.evolving_desk import Desk
+from agent.evolving_savings import fewer
 from agent.proposers.types import won
 from envs.types import Task
 from memory.types import Change, Trajectory
@@ -53,7 +54,7 @@ class SettingsTuner:
         self._grid = grid
 
     async def propose(self, trajectories: Sequence[Trajectory]) -> tuple[Change, ...]:
-        """The setting that solved more train tasks than what is set, if there is one."""
+        """The setting that solved more train tasks than what is set, or as many for less."""
         desk = self._desk
         ledger = desk.crew.memory.ledger
         learned = await off(applied, desk.crew.settings, ledger, desk.env.name)
@@ -77,12 +78,13 @@ class SettingsTuner:
             done, size = done + len(heat), 2 * size
             alive = _better_half(alive, scores)
         best = max(alive[1:], key=lambda one: _solved(scores.get(one, ())), default=None)
-        if best is None or _solved(scores.get(best, ())) <= _solved(scores[alive[0]]):
-            desk.note = f"none of {len(rivals)} variations solved more than what is set"
+        if best is None or not (said := _better(scores[alive[0]], scores.get(best, []))):
+            desk.note = (
+                f"none of {len(rivals)} variations solved more than what is set, or cost less"
+            )
             return ()
-        mine, theirs = _solved(scores[alive[0]]), _solved(scores[best])
-        reason = f"solved {theirs} of {done} train tasks, {mine} with {best.name} as it was"
-        runs = tuple(run.id for run in scores[best])
+        reason = f"{said} with {best.name} as it was"
+        runs = tuple(run.id for one in (best, alive[0]) for run in scores[one])
         return (
             await off(
                 proposed, "setting", best.name, best.value,
@@ -116,6 +118,16 @@ def _better_half(
 
     others = sorted(alive[1:], key=rank)
     return [alive[0], *others[: max(1, len(others) // 2)]]
+
+
+def _better(base: Sequence[Trajectory], other: Sequence[Trajectory]) -> str:
+    """What speaks for a variation, in words; empty: it solved no more, and saved too little."""
+    mine, theirs = _solved(base), _solved(other)
+    saved = fewer(base, other) if theirs == mine > 0 else ""
+    told = f"solved {theirs} of {len(other)} train tasks"
+    if theirs > mine:
+        return f"{told}, {mine}"
+    return f"{told} with {saved} than" if saved else ""
 
 
 def _train_tasks(desk: Desk, trajectories: Sequence[Trajectory]) -> list[Task]:

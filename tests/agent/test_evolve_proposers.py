@@ -222,3 +222,109 @@ def test_unknown_proposers_are_refused_with_those_that_there_are() -> None:
         chosen(["wishes"], staff)
     with pytest.raises(Missing, match="nobody to train students"):
         chosen(["distill"], staff)
+
+
+def first_bring(shelf: Library, *, knows: int) -> Skill:
+    """An active skill that knows where some things are kept, which the writer's is to replace."""
+    some = {thing: HOMES[thing] for thing in THINGS[:knows]}
+    skill = Skill(
+        id="",
+        name="bring",
+        env="toy",
+        code=CODE.replace(repr(HOMES), repr(some)),
+        goals=("Bring me the {x}.",),
+        requires=("open * drawer", "take *", "give *"),
+    )
+    added = shelf.add(skill, reason="learned before")
+    return shelf.move(added, "active", reason="proven")[-1]
+
+
+@pytest.mark.parametrize("helps", [True, False])
+async def test_a_new_version_of_an_active_skill_waits_for_the_gate_and_the_old_one_stands(
+    tmp_path: Path, helps: bool
+) -> None:
+    player = Player(always=True)
+    async with place(tmp_path, player, memory={"withhold": False}) as here:
+        shelf = Library(here.ledger)
+        old = first_bring(shelf, knows=1 if helps else len(THINGS) - 1)
+        at, runs = await desk(here)
+        (change,) = await SkillSynthesis(at, writer=Writer()).propose(runs)
+        assert (change.op, change.target, change.after and change.after["version"]) == (
+            "edit", old.id, 2,
+        )  # fmt: skip
+        stands = Library(here.ledger).get("bring")
+        assert (stands.version, stands.status, stands.code) == (1, "active", old.code)
+        again, _ = await desk(here)
+        assert await SkillSynthesis(again, writer=Writer()).propose(runs) == (change,)
+        assert again.episodes == at.episodes, "what was tried is not tried again"
+        player.always = False
+        proposal = Proposal(by="skills", changes=(change,))
+        few = BOUNDS if helps else BOUNDS.model_copy(update={"judged": 4, "least": 4})
+        decision = await judge(Arena(await here.crew(), TOY, few), proposal, name=at.name)
+        assert decision.promote is helps, decision
+        settle(here.memory, proposal, decision, batch="B1", why="round 1")
+        assert Library(here.ledger).get("bring").version == (2 if helps else 1)
+        if helps:
+            here.memory.take_back("B1", reason="asked for")
+        stands = Library(here.ledger).get("bring")
+        assert (stands.version, stands.status, stands.code) == (1, "active", old.code)
+        kept = [one.decision for one in here.ledger.changes(target=old.id, limit=2)]
+        assert ("rejected" in kept) is not helps
+
+
+async def test_a_skill_that_was_refused_once_does_not_get_in_by_another_that_calls_it(
+    tmp_path: Path,
+) -> None:
+    async with place(tmp_path, Player(always=True), memory={"withhold": False}) as here:
+        shelf = Library(here.ledger)
+        old = first_bring(shelf, knows=len(THINGS))
+        shelf.move(old, "probation", reason="refused in an earlier round")
+        at, runs = await desk(here)
+
+        class Caller:
+            """Writes what calls the skill that waits."""
+
+            name = "caller"
+
+            async def write(
+                self, ways: Sequence[Shown], known: Sequence[Skill]
+            ) -> tuple[list[Draft], Usage]:
+                code = CODE.replace("def bring", "def fetch")
+                code = code.replace("return False", "return bring(x)")
+                needs = ("open * drawer", "take *", "give *")
+                goals = ("Bring me the {x}.",)
+                draft = Draft(
+                    name="fetch", code=code, goals=goals, requires=needs, uses=("bring",),
+                    ways=(0, 1),
+                )  # fmt: skip
+                return [draft], Usage()
+
+        changes = await SkillSynthesis(at, writer=Caller()).propose(runs)
+        assert [(one.op, one.after and one.after["name"]) for one in changes] == [
+            ("status", "bring"),
+            ("status", "fetch"),
+        ], at.note
+        assert {one.status for one in Library(here.ledger).all()} == {"probation"}
+
+
+async def test_what_is_as_good_and_cheaper_is_kept_for_its_price_and_the_journal_says_so(
+    tmp_path: Path,
+) -> None:
+    bounds = BOUNDS.model_copy(update={"judged": 44, "least": 20})
+    async with place(tmp_path, Player(always=True), memory={"recall": False}) as here:
+        given = {"env": "toy", "ledger": here.ledger, "reason": "tried"}
+        change = proposed("prompt", "solver", "Go.", **given)
+        proposal = Proposal(by="prompts", changes=(change,))
+        arena = Arena(await here.crew(), TOY, bounds)
+        decision = await judge(arena, proposal, name="toy/1/prompts")
+        assert decision.promote, decision
+        pairs = decision.evidence.target
+        assert pairs is not None
+        assert (pairs.champion, pairs.challenger) == (pairs.n, pairs.n)
+        assert str(decision).startswith("capacity: ")
+        assert re.search(
+            r"; cheaper: \d+% of the tokens saved \(.*not worse by 10 poi", str(decision)
+        )
+        (written,) = settle(here.memory, proposal, decision, batch="B1", why="round 1")
+        assert "cheaper: " in written.reason
+        assert applied(here.settings, here.ledger, "toy").prompts == {"solver": "Go."}
