@@ -17,6 +17,7 @@ from __future__ import annotations
 import heapq
 import math
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -30,10 +31,13 @@ from skills.showing import walked
 from skills.types import Shown
 
 Told = Callable[[str], None]
+Clock = Callable[[], float]
 BREADTH = 12
 """Actions of one moment that are kept for later, likeliest first."""
 ALIKE = 0.5
 """Share of words that two goals have in common, before a way to one is tried for the other."""
+FULL = 0.999
+"""Score of a way: some pages pass what is right in part, which is no way to learn from."""
 FAILURES = 3
 """Episodes in a row that the environment may break off."""
 
@@ -49,6 +53,8 @@ class Effort(Frozen):
     """Episodes for one task."""
     steps: int = 8
     """Actions of one way."""
+    seconds: float | None = None
+    """Seconds for one kind of goal: none of its tasks is begun later, and no further attempt."""
 
 
 class Explored(Frozen):
@@ -80,6 +86,7 @@ async def explore(
     kinds: Sequence[tuple[str, Sequence[Task]]],
     *,
     effort: Effort = Effort(),
+    clock: Clock = time.monotonic,
     told: Told = lambda _line: None,
 ) -> list[Explored]:
     """Looks for ways through train tasks of each kind. Raises `EnvError` where the environment
@@ -89,10 +96,13 @@ async def explore(
     for kind, tasks in kinds:
         ways: list[Shown] = []
         tried = episodes = 0
+        end = math.inf if effort.seconds is None else clock() + effort.seconds
         for task in tasks[: effort.tries]:
-            if most_alike(ways) >= effort.ways:
+            if most_alike(ways) >= effort.ways or clock() >= end:
                 break
-            way, played = await _solved(env, guide, task, ways, effort=effort)
+            way, played = await _solved(
+                env, guide, task, ways, effort=effort, late=lambda end=end: clock() >= end
+            )
             tried, episodes = tried + 1, episodes + played
             if way is not None:
                 more, played = await off(carried, env, way, ways)
@@ -118,7 +128,7 @@ def carried(env: Env, way: Shown, past: Sequence[Shown]) -> tuple[list[Shown], i
         again = None
         if actions is not None and shape(actions) != shape(one.actions):
             played += 1
-            again = walked(env, one.task, actions)
+            again = walked(env, one.task, actions, least=FULL)
         kept.append(again or one)
     return kept, played
 
@@ -140,7 +150,13 @@ def _alike(one: Shown, other: Shown) -> bool:
 
 
 async def _solved(
-    env: Env, guide: Guide, task: Task, ways: Sequence[Shown], *, effort: Effort
+    env: Env,
+    guide: Guide,
+    task: Task,
+    ways: Sequence[Shown],
+    *,
+    effort: Effort,
+    late: Callable[[], bool],
 ) -> tuple[Shown | None, int]:
     """A way through a task: one that is known, with this task's words, or one that is found."""
     played = 0
@@ -148,10 +164,10 @@ async def _solved(
         actions = rebound(past, task)
         if actions is not None:
             played += 1
-            way = await off(walked, env, task, actions)
+            way = await off(walked, env, task, actions, least=FULL)
             if way is not None:
                 return way, played
-    actions, more = await search(env, guide, task, effort=effort)
+    actions, more = await search(env, guide, task, effort=effort, late=late)
     played += more
     if not actions:
         return None, played
@@ -202,12 +218,12 @@ def shortened(env: Env, task: Task, actions: Sequence[str]) -> tuple[Shown | Non
 
     With it the number of episodes; None where it does not solve the task again.
     """
-    best = walked(env, task, actions)
+    best = walked(env, task, actions, least=FULL)
     played = 1
     at = 0
     while best is not None and len(best.actions) > 1 and at < len(best.actions):
         fewer = [*best.actions[:at], *best.actions[at + 1 :]]
-        way = walked(env, task, fewer)
+        way = walked(env, task, fewer, least=FULL)
         played += 1
         if way is None:
             at += 1
@@ -217,16 +233,23 @@ def shortened(env: Env, task: Task, actions: Sequence[str]) -> tuple[Shown | Non
 
 
 async def search(
-    env: Env, guide: Guide, task: Task, *, effort: Effort
+    env: Env,
+    guide: Guide,
+    task: Task,
+    *,
+    effort: Effort,
+    late: Callable[[], bool] = lambda: False,
 ) -> tuple[tuple[str, ...], int]:
     """Actions that solve a task, and how many episodes it took; no actions where none were found.
+
+    Once it is `late` no further attempt is begun.
 
     Raises `EnvError` when the environment fails `FAILURES` times in a row.
     """
     frontier: list[tuple[float, int, tuple[str, ...]]] = [(0.0, 0, ())]
     known: set[str] = set()
     played = failed = 0
-    while frontier and played < effort.episodes:
+    while frontier and played < effort.episodes and not (played and late()):
         cost, _, prefix = heapq.heappop(frontier)
         played += 1
         try:
@@ -299,7 +322,7 @@ async def _stepped(episode: Episode, spot: Spot, line: str) -> bool:
     spot.seen = await off(episode.step, Action(text=line))
     spot.done.append(line)
     score = episode.score()
-    return bool(score and score.passed)
+    return bool(score and score.passed and score.value >= FULL)
 
 
 def _over(step: Step) -> bool:

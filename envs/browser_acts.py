@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from envs.errors import clip
-from envs.pages import TEXT_MOST, PageAction, Spot
+from envs.pages import TEXT_MOST, PageAction
 from envs.pages_snapshot import Node, find
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ KEYS = re.compile(
 )
 DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 TIME = re.compile(r"(\d{1,2}):(\d{2}) ?([AaPp])\.?[Mm]\.?")
+FIELD = "it => [it.getAttribute('type') ?? '', it.readOnly === true]"
+"""Type of a field, and whether it may only be read: writing into it would be waited for in vain."""
 WAIT_S = 1.0
 WHEEL = 120
 DRAG_STEPS = 8
@@ -104,16 +106,17 @@ class Hand:
         if action.verb == "select":
             await spot.select_option(label=self._chosen(action), timeout=self._ms)
         elif action.verb == "fill":
-            kind = await spot.get_attribute("type", timeout=self._ms)
-            await spot.fill(_as_field(action.value, kind=kind or ""), timeout=self._ms)
+            kind, fixed = await spot.evaluate(FIELD, timeout=self._ms)
+            if fixed:
+                return f"{action}: it can't be edited"
+            await spot.fill(_as_field(action.value, kind=kind), timeout=self._ms)
         else:
             await spot.set_checked(action.verb == "check", timeout=self._ms)
         return f"{action}: done"
 
     def _chosen(self, action: PageAction) -> list[str]:
         """The option, with those that a list of several has selected already."""
-        where = Spot(role=action.role, name=action.name, nth=action.nth)
-        node = find(self._seen, where)
+        node = find(self._seen, action.spot) if action.spot else None
         if node is None or node.role != "listbox":
             return [action.value]
         there = [n.name or n.text for n in node.below() if "selected" in n.states]

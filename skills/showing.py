@@ -64,8 +64,17 @@ def replayed(env: Env, trajectory: Trajectory) -> Shown | None:
         episode.close()
 
 
-def walked(env: Env, task: Task, actions: Iterable[str], *, author: Author = "own") -> Shown | None:
-    """The way of these actions, gone in a fresh episode; None where it does not solve the task."""
+def walked(
+    env: Env,
+    task: Task,
+    actions: Iterable[str],
+    *,
+    author: Author = "own",
+    least: float = 0.0,
+) -> Shown | None:
+    """The way of these actions, gone in a fresh episode; None where it does not solve the task, or
+    not with a score of at `least` so much.
+    """
     episode = env.open(task)
     done: list[str] = []
     steps: list[Step] = []
@@ -77,7 +86,8 @@ def walked(env: Env, task: Task, actions: Iterable[str], *, author: Author = "ow
             seen = episode.step(action_of(line))
             done.append(line)
             steps.append(_plain(seen))
-        return _shown(episode, task, done, steps, author=author) if _solved(episode) else None
+        solved = _solved(episode, least=least)
+        return _shown(episode, task, done, steps, author=author) if solved else None
     finally:
         episode.close()
 
@@ -141,6 +151,6 @@ def _over(step: Step) -> bool:
     return step.terminated or step.truncated
 
 
-def _solved(episode: Episode) -> bool:
+def _solved(episode: Episode, *, least: float = 0.0) -> bool:
     score = episode.score()
-    return bool(score and score.passed)
+    return bool(score and score.passed and score.value >= least)
