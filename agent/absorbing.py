@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from agent.applied import applied, policy
 from agent.crossing import off
 from agent.recalling import ranking_of, recall_budget
 from agent.runner import Crew, Spec, new_id
@@ -114,6 +115,8 @@ async def absorb(
         )
     if not crew.settings.memory.recall:
         raise UserError("memory is not consulted", repair="set memory.recall to true")
+    learned = await off(applied, crew.settings, crew.memory.ledger, env.name)
+    crew = replace(crew, settings=learned)  # as the plays have it, so that they count
     solver = crew.settings.solver.model_copy(update={"retries": 0})
     bounds = crew.settings.memory
     budget = recall_budget(bounds.budget_tokens, crew.model.name)
@@ -150,7 +153,8 @@ class _Trial:
         standing = crew.memory.standing()
         self._lessons = {id_: standing[id_] for id_ in ids}
         self._versions = {id_: one.version for id_, one in self._lessons.items()}
-        self._setting = Setting(model=crew.model.name, adapter=name, policy=crew.settings.hash())
+        acts = policy(crew.settings, model=crew.model.name)
+        self._setting = Setting(model=crew.model.name, adapter=name, policy=acts)
         found = [one for id_ in ids for one in ledger.exposures(lesson=id_)]
         self._exposures: list[Exposure] = []
         self._known: list[Judged] | None = None

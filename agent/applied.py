@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from agent.settings import Settings
+from agent.transcript import prompt, prompt_name
 from envs.errors import StoreError
 from memory import rows
 from memory.ledger import Ledger
@@ -121,6 +122,16 @@ def proposed(
         after={"name": name, "value": value},
         evidence=tuple(evidence),
     )
+
+
+def policy(settings: Settings, *, model: str) -> str:
+    """Hash of all by which a model acts, as evidence is told apart; of prompts only its own counts,
+    and only where it is another than the one that comes along.
+    """
+    name = prompt_name(settings, model=model)
+    own = settings.prompts.get(name, "")
+    prompts = {name: own} if own and own.strip() != prompt(name) else {}
+    return settings.model_copy(update={"prompts": prompts}).hash()
 
 
 def target_of(env: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.applied import policy
 from agent.budget import exceeded
 from agent.crossing import off
 from agent.inventory import carried
@@ -100,7 +101,9 @@ def occasion(step: int, kit: Kit) -> Occasion:
         run=kit.run,
         step=step,
         split=kit.task.split,
-        setting=Setting(model=name, adapter=student_in(name), policy=kit.settings.hash()),
+        setting=Setting(
+            model=name, adapter=student_in(name), policy=policy(kit.settings, model=name)
+        ),
         tosses=kit.tosses,
         forced=dict(kit.forced),
         pair=kit.pair,

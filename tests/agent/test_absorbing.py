@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agent.absorbing import Absorbed, absorb, in_words
+from agent.applied import policy, proposed
 from agent.gate import Compared, Decision, Evidence, decide
 from agent.home import Home, home
 from agent.models.scripted import Policy, PolicyModel
@@ -21,7 +22,7 @@ from agent.promotion import BASE, current, enlist, promote, rollback
 from agent.runner import Spec, run
 from agent.settings import load
 from agent.trained import trained_on
-from agent.transcript import student_in
+from agent.transcript import prompt, student_in
 from distill.adapters import Adapter, Registry
 from envs.errors import Refused, UnknownName, UserError
 from envs.toy import COLOURS, Toy
@@ -303,6 +304,37 @@ async def test_a_student_goes_back_to_the_runs_of_its_parents(folder: Path) -> N
         assert trained_on(home_.ledger, "s2", home=folder) == {"r1"}
         with pytest.raises(UnknownName, match="student"):
             trained_on(home_.ledger, "s9", home=folder)
+
+
+async def test_evidence_is_that_of_the_settings_that_were_learned(tmp_path: Path) -> None:
+    async def pairs(home_: Home, *, most: int) -> int:
+        return (await tried(home_, most=most)).judged[0].measured.shown
+
+    async with place(tmp_path, knows, lesson("way"), promoted=False) as home_:
+        given = {"env": "toy", "ledger": home_.ledger, "reason": "tried"}
+        assert await pairs(home_, most=1) == 1
+        home_.ledger.apply(proposed("prompt", "solver", "Not what a student is told.", **given))
+        assert await pairs(home_, most=0) == 1, "the prompt of others alters no student"
+        (learned,) = home_.ledger.apply(proposed("setting", "memory.episodes", 1, **given))
+        assert await pairs(home_, most=0) == 0, "shown what it was not shown before"
+        assert await pairs(home_, most=2) == 2, "plays under what was learned count"
+        assert await pairs(home_, most=0) == 2
+        home_.ledger.undo(learned.id, reason="no")
+        assert await pairs(home_, most=0) == 1, "and the earlier ones when that is undone"
+        home_.ledger.apply(proposed("setting", "solver.break_loops", True, **given))
+        assert await pairs(home_, most=0) == 1, "as it was by default"
+
+
+def test_only_prompts_that_are_used_and_are_others_make_a_policy(tmp_path: Path) -> None:
+    plain = load(home=str(tmp_path))
+    same = plain.model_copy(update={"prompts": {"solver": prompt("solver") + "\n"}})
+    other = plain.model_copy(update={"prompts": {"solver": "Sing.", "solver_think": "Hum."}})
+    assert policy(plain, model="m") == plain.hash() == policy(same, model="m")
+    assert policy(other, model="m") == policy(
+        other.model_copy(update={"prompts": {"solver": "Sing."}}), model="m"
+    )
+    assert policy(other, model="m") != plain.hash()
+    assert policy(other, model=NAME) == plain.hash()
 
 
 async def test_only_a_student_is_asked_and_only_with_memory(tmp_path: Path) -> None:
