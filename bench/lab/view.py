@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
-from bench.lab.plan import asked_for
+from bench.lab.plan import asked_for, due
 from bench.lab.table import FILE, Table, lines
+from bench.lab.types import Due, Experiment, Row
+from bench.report.claims import lines as lines_of
 from bench.report.markdown import told
 from bench.report.page import index, page
+from bench.report.results import Results
 from envs.errors import StoreError, UserError
 from memory.intervals import wilson
 
@@ -40,6 +45,7 @@ def write_pages(folder: Path, place: Path) -> Path:
         found = [f"{text} ({cell})" if cell else text for cell, text in table.flags()]
         sessions = table.sessions()
         cells = asked_for(experiment) or (sessions[-1].get("cells") if sessions else None)
+        asked = cells_due(experiment, rows, sessions)
         html = page(
             experiment,
             rows,
@@ -49,12 +55,13 @@ def write_pages(folder: Path, place: Path) -> Path:
             guards=GUARDS,
             cells=cells,
             notes=table.notes,
+            due=asked,
         )
         target = place / f"{experiment.name}.html"
         try:
             place.mkdir(parents=True, exist_ok=True)
             target.write_text(html, "utf-8")
-            markdown = told(experiment, rows, sessions, cells=cells)
+            markdown = told(experiment, rows, sessions, cells=cells, due=asked)
             (place / f"{experiment.name}.md").write_text(markdown, "utf-8")
             packed = gzip.compress("\n".join([*lines(rows), ""]).encode(), mtime=0)
             (place / f"{experiment.name}.rows.jsonl.gz").write_bytes(packed)
@@ -67,16 +74,17 @@ def write_pages(folder: Path, place: Path) -> Path:
 
 def write_index(root: Path, place: Path) -> Path:
     """The project's page over all experiments in `root`."""
-    found = []
+    found, leads = [], {}
     for name in played(root):
         with closing(Table(root / name, write=False)) as table:
             experiment = table.experiment()
             if experiment is not None:
                 found.append((experiment, table.rows()))
+        leads[name] = "".join(claimed(root / name)[:1])
     try:
         place.mkdir(parents=True, exist_ok=True)
         target = place / "index.html"
-        target.write_text(index(found), "utf-8")
+        target.write_text(index(found, leads=leads), "utf-8")
     except OSError as error:
         raise _unwritable(place, error) from error
     return target
@@ -113,6 +121,29 @@ def summary(folder: Path) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         return COLUMNS, sums
     finally:
         table.close()
+
+
+def claimed(folder: Path) -> list[str]:
+    """What came of the claims, in a line for all and one for each that waits; empty for none."""
+    with closing(Table(folder, write=False)) as table:
+        experiment, sessions = table.experiment(), table.sessions()
+        if experiment is None or not experiment.claims:
+            return []
+        rows = table.rows()
+        asked = cells_due(experiment, rows, sessions)
+        return lines_of(Results(experiment, tuple(rows)), due=asked, sessions=sessions)
+
+
+def cells_due(
+    experiment: Experiment, rows: Sequence[Row], sessions: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], Due]:
+    """What is asked of each arm in each task set; empty where all is played.
+
+    Environments may have fewer tasks than are asked for, which the last session has counted if it
+    was to play all of it.
+    """
+    counted = sessions[-1].get("cells") if sessions else None
+    return {} if counted is not None and len(rows) >= counted else due(experiment)
 
 
 def _unwritable(place: Path, error: OSError) -> StoreError:

@@ -67,7 +67,10 @@ STYLE: dict[RcKeyType, Any] = {
 
 
 class Dot(NamedTuple):
-    """A figure with its interval and a wider one; `series` gives colour and shape."""
+    """A figure with its interval and a wider one; `series` gives colour and shape.
+
+    `bar`: where a line of its own stands for it, such as a margin.
+    """
 
     name: str
     at: float
@@ -76,6 +79,7 @@ class Dot(NamedTuple):
     note: str = ""
     series: int = 0
     outer: tuple[float, float] | None = None
+    bar: float | None = None
 
 
 class Spot(NamedTuple):
@@ -122,6 +126,8 @@ def whiskers(
             if dot.outer:
                 axes.hlines(at, *dot.outer, color=colour, linewidth=1.2)
             axes.hlines(at, dot.low, dot.high, color=colour, linewidth=3.4 if dot.outer else 2.2)
+            if dot.bar is not None:
+                axes.vlines(dot.bar, at - 0.32, at + 0.32, color=INK, linewidth=1.6)
             shape = SHAPES[dot.series % SERIES]
             axes.plot(dot.at, at, shape, color=colour, markersize=7, clip_on=False)
             axes.text(1.02, at, dot.note, transform=axes.get_yaxis_transform(), va="center")
@@ -129,7 +135,7 @@ def whiskers(
         axes.set_ylim(len(dots) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         if differences:
-            edge = max(0.2, *(max(abs(dot.low), abs(dot.high)) for dot in dots)) * 1.05
+            edge = max(0.2, *(abs(end) for dot in dots for end in _reach(dot))) * 1.05
             axes.set_xlim(-min(edge, 1.05), min(edge, 1.05))
             axes.axvline(0, color=MUTED, linewidth=1)
             axes.xaxis.set_major_formatter(_points)
@@ -268,6 +274,11 @@ def reliability(lines: Sequence[Line], *, name: str, alt: str) -> Chart:
         _legend(axes, wide=wide)
 
     return _chart(paint, name=name, alt=alt, height=_legended(3.6, len(lines) + 1))
+
+
+def _reach(dot: Dot) -> tuple[float, ...]:
+    """All ends that have to be seen."""
+    return (dot.low, dot.high, *(dot.outer or ()), *(() if dot.bar is None else (dot.bar,)))
 
 
 def _chart(

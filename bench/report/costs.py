@@ -78,30 +78,32 @@ def _row(results: Results, arm: str, spent: Cost, *, money: bool) -> tuple[Cell,
     tokens = spent.tokens
     return (
         name(f"{label}, with retries" if arm in results.retried else label),
-        _cell(tokens.per_row, words.amount),
-        _cell(tokens.per_solved, words.amount),
-        _spread(tokens, few=spent.few_clusters),
-        _cell(spent.seconds.per_row, words.seconds),
-        _cell(spent.seconds.per_solved, words.seconds),
-        _cell(spent.calls.per_row, words.amount),
-        _cell(spent.steps.per_row, words.amount),
-        *((_cell(spent.money.per_solved, words.money),) if money else ()),
+        figure(tokens.per_row, words.amount),
+        figure(tokens.per_solved, words.amount),
+        spread(tokens, few=spent.few_clusters),
+        figure(spent.seconds.per_row, words.seconds),
+        figure(spent.seconds.per_solved, words.seconds),
+        figure(spent.calls.per_row, words.amount),
+        figure(spent.steps.per_row, words.amount),
+        *((figure(spent.money.per_solved, words.money),) if money else ()),
     )
 
 
-def _cell(value: float | None, tell: Callable[[float | None], str]) -> Cell:
+def figure(value: float | None, tell: Callable[[float | None], str]) -> Cell:
+    """What each took; nothing where nothing was solved."""
     if value is None:
         return Cell(text=NONE, sort=float("1e300"), title="nothing was solved", tone="dim")
     return Cell(text=tell(value), sort=value)
 
 
-def _spread(price: Price, *, few: bool) -> Cell:
+def spread(price: Price, *, few: bool, tell: Callable[[float | None], str] = words.amount) -> Cell:
+    """The interval of what a solved task took."""
     if price.low is None or not price.total:
         return Cell(text=NONE, sort=float("1e300"), tone="dim")
-    end = "no bound" if price.high is None else words.amount(price.high)
+    end = "no bound" if price.high is None else tell(price.high)
     title = "too few places: tasks are resampled, and this is too narrow" if few else ""
     mark = " *" if few else ""
-    return Cell(text=f"{words.amount(price.low)} to {end}{mark}", sort=price.low, title=title)
+    return Cell(text=f"{tell(price.low)} to {end}{mark}", sort=price.low, title=title)
 
 
 def _learning(results: Results) -> list[Block]:

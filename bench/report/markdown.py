@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.lab.types import Experiment, Row
+from bench.report import claims, claims_page
 from bench.report.headline import sentences
 from bench.report.results import Results
 from bench.stats.rates import rate
@@ -23,10 +24,17 @@ def told(
     sessions: Sequence[Mapping[str, Any]],
     *,
     cells: int | None = None,
+    due: claims.Cells | None = None,
 ) -> str:
-    """The page. Every figure is worked out from `rows`; `cells` is how many are asked for."""
+    """The page. Every figure is worked out from `rows`; `cells` is how many are asked for, `due`
+    how many of each arm.
+    """
     results = Results(experiment, tuple(rows))
-    parts = [f"# {experiment.title}", experiment.note]
+    judged = claims.tell(results, due=due, sessions=sessions)
+    parts = [f"# {experiment.title}"]
+    if judged:
+        parts += [*_claims(results, judged), _safe(claims.withdrawn(results, sessions))]
+    parts.append(experiment.note)
     if cells and cells > len(rows):
         parts.append(f"**{len(rows)} of {cells} cells are played so far; this may change.**")
     parts.append("\n".join(f"- {_safe(line)}" for line in sentences(results)))
@@ -39,6 +47,23 @@ def told(
     )
     parts.append(_played(sessions, experiment.name))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _claims(results: Results, told: Sequence[claims.Told]) -> list[str]:
+    """The line for all of them, one for each, their drawing, and what the arms took."""
+    lines = [
+        f"{one.number}. **{_safe(one.claim.says)}: {one.verdict}.** {_safe(claims.evidence(one))}"
+        for one in told
+    ]
+    parts = [f"**{_safe(claims.headline(told))}**", "\n".join(lines)]
+    shown = [one for one in told if one.plain is not None]
+    if shown:
+        table = claims_page.costs(results, shown)
+        rows = [[_safe(cell.text) for cell in row] for row in table.rows]
+        head = ["claim", *table.head[1:]]
+        parts.append(f"```\n{claims_page.drawing(shown)}\n```")
+        parts.append("\n".join(_line(cells) for cells in (head, ["---"] * len(head), *rows)))
+    return [*parts, claims_page.method(len(told))]
 
 
 def _lines(results: Results) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from bench.lab.types import Experiment, Row
 from bench.report import (
     calibration,
+    claims,
+    claims_page,
     comparisons,
     costs,
     curves,
@@ -42,18 +45,22 @@ def page(
     guards: Sequence[str] = (),
     cells: int | None = None,
     notes: Notes = no_notes,
+    due: claims.Cells | None = None,
 ) -> str:
     """The page of an experiment, however much of it is played.
 
     `flags`: what guards found, one line each. `guards`: what watched, one phrase each ("no task
     meets what an attempt at it left behind"). `cells`: how many there are when all is played.
     `notes`: what an arm put before the solver of a cell for the whole run, by id of the cell.
+    `due`: what is asked of each arm in each task set, to say which claims wait.
     """
     results = Results(experiment, tuple(rows))
     alarm = provenance.alarm(results, sessions, flags)
     runs = transcripts.section(results, transcript, notes)
+    told = claims.tell(results, due=due, sessions=sessions)
     sections = [
         alarm,
+        claims_page.section(results, told, gone=claims.withdrawn(results, sessions)),
         headline.section(results, whole=cells is None or len(rows) >= cells),
         *(_measured(results, transcript, runs, notes) if results.measured else ()),
         provenance.guards(guards, found=bool(flags) or provenance.leaks(results) > 0),
@@ -67,12 +74,20 @@ def page(
         eyebrow=f"Experiment: {experiment.name}",
         note=experiment.note,
         played=played,
+        lead=claims.headline(told),
     )
 
 
-def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
-    """The project's page: every experiment with its answer; pages are `NAME.html` beside it."""
-    sections = [_entry(experiment, rows) for experiment, rows in experiments]
+def index(
+    experiments: Sequence[tuple[Experiment, Sequence[Row]]],
+    *,
+    leads: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The project's page: every experiment with its answer; pages are `NAME.html` beside it.
+
+    `leads`: what came of the claims of an experiment, in a line, by its name.
+    """
+    sections = [_entry(one, rows, leads.get(one.name, "")) for one, rows in experiments]
     empty = Text(text="No experiment is played yet: `journeyman bench` lists them.", tone="dim")
     nothing = Section(id="experiments", title="Experiments", blocks=(empty,))
     return render(
@@ -84,17 +99,18 @@ def index(experiments: Sequence[tuple[Experiment, Sequence[Row]]]) -> str:
     )
 
 
-def _entry(experiment: Experiment, rows: Sequence[Row]) -> Section:
+def _entry(experiment: Experiment, rows: Sequence[Row], lead: str) -> Section:
     """An experiment as the index tells it."""
     ended = max((row.ended for row in rows), default="")
     played = words.plural(len(rows), "cell")
     last = f", the last on {ended[:10]}" if ended else ""
     answer = headline.section(Results(experiment, tuple(rows)))
+    claimed = (Text(text=lead, tone="lead"),) if lead else ()
     return Section(
         id=f"e-{experiment.name}",
         title=experiment.title,
         href=f"{quote(experiment.name)}.html",
-        blocks=(*answer.blocks, Text(text=f"{played} played{last}.", tone="dim")),
+        blocks=(*claimed, *answer.blocks, Text(text=f"{played} played{last}.", tone="dim")),
     )
 
 

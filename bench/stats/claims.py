@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 from bench.lab.types import Expects, Row
 from bench.stats.bootstrap import LEVEL, SAMPLES
 from bench.stats.differences import Difference, paired
-from bench.stats.power import ALPHA, detectable, needed
+from bench.stats.power import ALPHA, confirmable, visible
 from envs.types import Frozen
 
 Holds = Literal["holds", "does not hold", "can't tell"]
@@ -106,17 +106,14 @@ def side(difference: Difference, *, expects: Expects, bar: float) -> Holds:
     return "holds" if above == (expects != "no better") else "does not hold"
 
 
-def resolution(n: int, *, claims: int, flips: float) -> float:
-    """What n pairs can tell with 80 % at the strictest level, for `flips` of them differing.
+def resolution(n: float, *, claims: int, flips: float, expects: Expects = "better") -> float:
+    """What n independent pairs, of which `flips` differ, tell with 80 % at the strictest level.
 
-    Pairs are taken as independent: tasks of one room may be worth less. 1.0 for nothing.
+    A difference; for the other two the margin that is confirmed where there is no difference.
     """
-    return detectable(n, rate=0.5, discordance=flips, alpha=1 - strictness(claims))
-
-
-def pairs_needed(size: float, *, claims: int, flips: float) -> int:
-    """Pairs that tell a difference, or confirm a margin, of that size."""
-    return needed(size, rate=0.5, discordance=flips, alpha=1 - strictness(claims))
+    alpha = 1 - strictness(claims)
+    tell = visible if expects == "better" else confirmable
+    return tell(n, discordance=flips, alpha=alpha)
 
 
 def _judged(
@@ -131,5 +128,9 @@ def _judged(
         deciding=deciding,
         level=level,
         bar=claim.bar,
-        detectable=difference(strictness(claims)).detectable,
+        detectable=resolution(
+            deciding.worth, claims=claims, flips=deciding.discordance, expects=claim.expects
+        )
+        if deciding.n
+        else None,
     )

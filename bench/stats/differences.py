@@ -70,6 +70,10 @@ class Difference(Frozen):
     """Pairs that would show a difference of this size (or the size asked for); None for none."""
     detectable: float | None
     """Smallest difference that so many pairs, flipping as often, can show; None for no pairs."""
+    worth: float
+    """Independent pairs that these are worth, since those of a place resemble each other."""
+    discordance: float
+    """Share of pairs that only one arm solved, with one flip added."""
 
 
 class Pair(NamedTuple):
@@ -166,7 +170,8 @@ def paired(
     here: Verdict = "better" if low > 0 else "worse" if high < 0 else "can't tell"
     rooms = len({cluster[0] for cluster in clusters})
     paired_off = {id(row) for pair in found for row in pair}
-    wanted, least = _plan(values, clusters, found, difference, alpha=1 - level)
+    worth, flips = _worth(values, clusters)
+    wanted, least = _plan(worth, flips, found, difference, alpha=1 - level)
     return Difference(
         arm=rows_a[0].arm if rows_a else "",
         against=rows_b[0].arm if rows_b else "",
@@ -187,6 +192,8 @@ def paired(
         reason=_reason(here, few=few, rooms=rooms, n=len(found)),
         needed=wanted,
         detectable=least,
+        worth=worth,
+        discordance=flips,
     )
 
 
@@ -260,31 +267,32 @@ def _sign_test(by_task: Sequence[tuple[float, float]]) -> float:
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
-def _plan(
-    values: Sequence[float],
-    clusters: Sequence[Cluster],
-    found: Sequence[Pair],
-    difference: float | None,
-    *,
-    alpha: float,
-) -> tuple[int | None, float | None]:
-    """Pairs that are needed, and what these can show, both counted for clusters.
+def _worth(values: Sequence[float], clusters: Sequence[Cluster]) -> tuple[float, float]:
+    """Independent pairs that these are worth, and how often one flips.
 
     With one flip added, so that none seen does not mean that none can be.
     """
+    if not values:
+        return 0.0, 1.0
+    worth = effective_size(values, flat(clusters))
+    inflated = max(len(values) / worth, design_effect(values, clusters) or 1.0)
+    return len(values) / inflated, (sum(map(abs, values)) + 1) / (len(values) + 2)
+
+
+def _plan(
+    worth: float, flips: float, found: Sequence[Pair], difference: float | None, *, alpha: float
+) -> tuple[int | None, float | None]:
+    """Pairs that are needed, and what these can show, both counted for clusters."""
     if not found:
         return None, None
     rate = sum(pair.against.won for pair in found) / len(found)
-    flips = (sum(map(abs, values)) + 1) / (len(found) + 2)
-    worth = effective_size(values, flat(clusters))
-    inflated = max(len(found) / worth, design_effect(values, clusters) or 1.0)
-    worthy = int(len(found) / inflated)
-    least = detectable(worthy, rate=rate, discordance=flips, alpha=alpha)
-    size = abs(float(np.mean(values)) if difference is None else difference)
+    least = detectable(int(worth), rate=rate, discordance=flips, alpha=alpha)
+    mean = sum(pair.value for pair in found) / len(found)
+    size = abs(mean if difference is None else difference)
     if size == 0:
         return None, least
     wanted = needed(size, rate=rate, discordance=flips, alpha=alpha)
-    return ceil(wanted * inflated), least
+    return ceil(wanted * len(found) / worth), least
 
 
 def _reason(here: Verdict, *, few: bool, rooms: int, n: int) -> str:

@@ -77,6 +77,33 @@ def detectable(
     return 1.0 if angle > pi / 2 else sin(angle) ** 2 - floor
 
 
+def visible(n: float, *, discordance: float, alpha: float = ALPHA) -> float:
+    """Smallest difference that n independent pairs show in 80 of 100 experiments.
+
+    Unlike with `detectable`, a difference larger than the discordance brings flips of its own, as
+    in `needed`. 1.0 where no difference would do.
+    """
+    _check(0.5, discordance)
+    if n <= 0 or _pairs(1.0, 1.0, alpha=alpha) > n:
+        return 1.0
+
+    def missing(size: float) -> float:
+        return _pairs(size, max(discordance, size), alpha=alpha) - n
+
+    return float(root_scalar(missing, bracket=(1e-9, 1.0)).root)
+
+
+def confirmable(n: float, *, discordance: float, alpha: float = ALPHA) -> float:
+    """Smallest margin within which n independent pairs place two arms that do not differ at all.
+
+    In 80 of 100 experiments, by an interval of level 1 - alpha; 1.0 for no pairs.
+    """
+    _check(0.5, discordance)
+    if n <= 0:
+        return 1.0
+    return min(1.0, (_z(alpha) + Z_POWER) * sqrt(discordance / n))
+
+
 def design_effect(values: Sequence[float], clusters: Sequence[Cluster]) -> float | None:
     """By what factor clusters inflate the variance of the mean; at least 1.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench.lab.types import Expects, Row
-from bench.stats.claims import Asked, Judged, judge, pairs_needed, resolution, strictness
+from bench.stats.claims import Asked, Judged, judge, resolution, strictness
 from bench.stats.differences import bonett_price, paired
 
 Make = Callable[..., Row]
@@ -137,18 +137,32 @@ def test_no_claims_are_judged_as_none() -> None:
 
 
 @pytest.mark.parametrize("claims", [1, 6])
-def test_the_margin_that_can_be_confirmed_agrees_with_a_simulation(claims: int) -> None:
+@pytest.mark.parametrize("expects", ["better", "no worse"])
+def test_what_can_be_told_agrees_with_a_simulation(claims: int, expects: Expects) -> None:
     n, flips = 200, 0.2
-    margin = resolution(n, claims=claims, flips=flips)
-    drawn = np.random.default_rng(1).multinomial(n, [flips / 2, flips / 2, 1 - flips], size=1000)
+    size = resolution(n, claims=claims, flips=flips, expects=expects)
+    true, bar = (size, 0.0) if expects == "better" else (0.0, -size)
+    up, down = (flips + true) / 2, (flips - true) / 2
+    drawn = np.random.default_rng(1).multinomial(n, [up, down, 1 - flips], size=1000)
     level = strictness(claims)
-    confirmed = [bonett_price(up, down, n, level=level)[0] > -margin for up, down, _ in drawn]
-    assert 0.72 < np.mean(confirmed) < 0.86
+    told = [bonett_price(more, less, n, level=level)[0] > bar for more, less, _ in drawn]
+    assert 0.72 < np.mean(told) < 0.86
 
 
-def test_pairs_needed_undo_what_can_be_told() -> None:
-    assert pairs_needed(resolution(300, claims=6, flips=0.2), claims=6, flips=0.2) == pytest.approx(
-        300, abs=1
-    )
+def test_more_claims_and_fewer_pairs_tell_less() -> None:
     assert resolution(300, claims=6, flips=0.2) > resolution(300, claims=1, flips=0.2)
+    assert resolution(100, claims=6, flips=0.2) > resolution(300, claims=6, flips=0.2)
     assert resolution(3, claims=6, flips=0.2) == 1.0
+
+
+def test_a_difference_beyond_the_flips_that_were_seen_brings_its_own() -> None:
+    assert resolution(60, claims=1, flips=0.02) == pytest.approx(0.11, abs=0.02)
+
+
+def test_pairs_of_one_place_are_worth_less(make: Make) -> None:
+    won = [at % 10 < 5 for at in range(100)]  # all of a room or none
+    arm, against = rows(make, "new", won, rooms=10), rows(make, "old", [False] * 100, rooms=10)
+    found = one(Asked(arm, against, "better", 0.0))
+    assert found.deciding.worth == pytest.approx(10, abs=1)
+    assert found.detectable is not None
+    assert found.detectable > 0.5
