@@ -3,8 +3,9 @@
 A lesson goes when its words go back to the source: it was learned there, rewritten on evidence from
 there, or it takes the place of a lesson that goes. Where the source only confirmed what had been
 learned elsewhere (a near-duplicate that was merged), the lesson stays and loses that source.
-Skills go as well, with those that call them (`memory/forget_skills.py`), and adapters that were
-trained on what goes are put in quarantine (`memory/forget_adapters.py`).
+Skills go as well, with those that call them (`memory/forget_skills.py`), prompts, settings and own
+tasks that were learned from its runs (`memory/forget_own.py`), and adapters that were trained on
+what goes are put in quarantine (`memory/forget_adapters.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from memory import rows
 from memory.admission import learned_from
 from memory.clock import new_id
 from memory.episodes import standing_episodes, withdrawal
-from memory.forget_adapters import ForgetAdapter, plan_adapters, quarantine
+from memory.forget_adapters import ForgetAdapter, behind, plan_adapters, quarantine
+from memory.forget_own import ForgetOwn, own_evidence, plan_own, retracted
 from memory.forget_skills import (
     ForgetSkill,
     SkillLife,
@@ -60,11 +62,13 @@ class ForgetPlan(Frozen):
     """Skills, in the order in which they were added."""
     adapters: tuple[ForgetAdapter, ...] = ()
     """Adapters, in the order in which they came."""
+    own: tuple[ForgetOwn, ...] = ()
+    """Prompts, settings and tasks of its own, in the order in which they came."""
 
     @property
     def some(self) -> bool:
         """Whether anything goes back to the source."""
-        return bool(self.items or self.skills or self.adapters or self.episodes)
+        return bool(self.items or self.skills or self.adapters or self.episodes or self.own)
 
 
 class _Known:
@@ -109,6 +113,13 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
     standing = {i for i, item in found.items() if item.what == "remove"}
     items = tuple(found[id_] for id_ in known if id_ in found)
     going = plan_skills(skills, kind, source)
+    runs = behind(
+        ledger,
+        kind,
+        source,
+        lessons=[id_ for id_, item in found.items() if item.what != "detach"],
+        skills=[one.id for one in going],
+    )
     return ForgetPlan(
         source=source,
         kind=kind,
@@ -116,20 +127,15 @@ def plan_forget(ledger: Ledger, source: str) -> ForgetPlan:
         returning=_returning(known, standing, found),
         episodes=standing_episodes(ledger, kind, source),
         skills=going,
-        adapters=plan_adapters(
-            ledger,
-            kind,
-            source,
-            lessons=[id_ for id_, item in found.items() if item.what != "detach"],
-            skills=[one.id for one in going],
-        ),
+        adapters=plan_adapters(ledger, runs),
+        own=plan_own(ledger, runs, skills={run for one in going for run in skills[one.id].runs}),
     )
 
 
 def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tuple[Change, ...]:
     """Does what the plan says, in one transaction; undone by the id of the batch; an index follows.
 
-    Raises `Refused` where a lesson, skill or adapter was altered after the plan was made.
+    Raises `Refused` where something that goes was altered after the plan was made.
     """
     batch = new_id("B", seconds=ledger.now())
     changes = [
@@ -146,6 +152,9 @@ def apply_forget(ledger: Ledger, plan: ForgetPlan, *, actor: str = "user") -> tu
         quarantine(item, kind=plan.kind, source=plan.source, actor=actor, batch=batch)
         for item in plan.adapters
         if item.what == "quarantine"
+    ]
+    changes += [
+        retracted(item, actor=actor, batch=batch) for item in plan.own if item.what != "gone"
     ]
     why = f"forgotten: it is of a {plan.kind} that is"
     changes += [withdrawal(run, reason=why, actor=actor, batch=batch) for run in plan.episodes]
@@ -194,6 +203,8 @@ def _kind(
     ):
         if ledger.ask(query, source):
             return kind
+    if own_evidence(ledger, source):
+        return "run"
     lessons = [life.lesson for life in known.values() if life.lesson]
     if any(source in one.source.task_keys for one in lessons):
         return "task"

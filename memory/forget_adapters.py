@@ -34,6 +34,9 @@ class ForgetAdapter(Frozen):
     state: dict[str, Any]
     """As it stood when the plan was made."""
 
+    def __str__(self) -> str:
+        return f"student {self.id} {self.why}: {self.what}"
+
 
 def adapter_states(ledger: Ledger) -> dict[str, dict[str, Any]]:
     """Adapters as they stand, by id, in the order in which they came."""
@@ -70,24 +73,9 @@ def tainted(states: Mapping[str, Mapping[str, Any]], runs: Collection[str]) -> d
     return why
 
 
-def plan_adapters(
-    ledger: Ledger, kind: str, source: str, *, lessons: Sequence[str], skills: Sequence[str]
-) -> tuple[ForgetAdapter, ...]:
-    """Adapters that go back to a source of that kind, or to lessons and skills that go with it.
-
-    A run goes back to a lesson that it was shown, and to a skill that it called.
-    """
+def plan_adapters(ledger: Ledger, runs: Collection[str]) -> tuple[ForgetAdapter, ...]:
+    """Adapters with rows from one of `runs` (see `behind`), and those trained on from them."""
     states = adapter_states(ledger)
-    if not states:
-        return ()
-    runs = {source} if kind == "run" else set()
-    if kind == "task":
-        runs |= _ids(ledger, "SELECT id FROM trajectories WHERE task_key = ?", source)
-    for lesson in lessons:
-        query = "SELECT episode FROM exposures WHERE lesson = ? AND shown = 1"
-        runs |= _ids(ledger, query, lesson)
-    for skill in skills:
-        runs |= _callers(ledger, skill)
     why = tainted(states, runs)
     return tuple(
         ForgetAdapter(
@@ -99,6 +87,24 @@ def plan_adapters(
         for id_, state in states.items()
         if id_ in why
     )
+
+
+def behind(
+    ledger: Ledger, kind: str, source: str, *, lessons: Sequence[str], skills: Sequence[str]
+) -> set[str]:
+    """Runs that go back to a source of that kind, or to lessons and skills that go with it.
+
+    A run goes back to a lesson that it was shown, and to a skill that it called.
+    """
+    runs = {source} if kind == "run" else set()
+    if kind == "task":
+        runs |= _ids(ledger, "SELECT id FROM trajectories WHERE task_key = ?", source)
+    for lesson in lessons:
+        query = "SELECT episode FROM exposures WHERE lesson = ? AND shown = 1"
+        runs |= _ids(ledger, query, lesson)
+    for skill in skills:
+        runs |= _callers(ledger, skill)
+    return runs
 
 
 def quarantine(item: ForgetAdapter, *, kind: str, source: str, actor: str, batch: str) -> Change:

@@ -22,17 +22,15 @@ from memory.clock import iso, new_id
 from memory.database import Connection
 from memory.forget import ForgetPlan, apply_forget, left, plan_forget, sources_of
 from memory.forget_skills import skill_lives
-from memory.purge_files import clean_exports, clean_folders, still_holding, written
+from memory.purge_files import clean_exports, clean_folders, still_holding
+from memory.purge_own import OwnTraces, clean_rounds
+from memory.purge_runs import blank_recalled, delete_runs, exists, repeating
 from memory.purge_skills import LEAST, SkillTraces
 from memory.recall import Memory
 from memory.text import normal
-from memory.types import Change, Lesson, Source, Trajectory
+from memory.types import Change, Lesson, Source
 from memory.vectors import VectorIndex
 
-LONG = 20
-"""Characters of a text by which a run is known to repeat it; shorter ones stand everywhere."""
-MANY = 100
-"""Words looked for in one pass over the runs."""
 REWRITES = 3
 """How often an index is written anew until nothing of what was deleted is in its files."""
 Scrub = Callable[[Lesson], tuple[Source, ...]]
@@ -61,6 +59,14 @@ class Purged(Frozen):
     """Server of the ledger, whose log, replicas and backups hold it until they are replaced."""
     open_elsewhere: int = 0
     """Other processes that still have files open from before: end them, then purge again."""
+    own: tuple[str, ...] = ()
+    """Prompts, settings and tasks of its own of which nothing is left."""
+
+    def counts(self) -> str:
+        """How many of each were deleted, in words."""
+        some = (("skills", self.skills), ("prompts, settings and own tasks", self.own))
+        more = [f"{len(ids)} {what}" for what, ids in some if ids]
+        return ", ".join([f"{len(self.lessons)} lessons", *more, f"{len(self.runs)} runs"])
 
 
 def purge_source(
@@ -82,22 +88,32 @@ def purge_source(
     named = _named(memory, plan)
     going = SkillTraces(plan.skills, ledger=memory.ledger)
     lessons = [item.lesson for item in plan.items]
-    _quiet(memory, lessons, home, also=named if runs else (), words=going.words)
-    if any(item.what != "gone" for item in (*plan.items, *plan.skills, *plan.adapters)):
+    own = OwnTraces(
+        [one.model_copy(update={"what": "gone"}) for one in plan.own], ledger=memory.ledger
+    )
+    words = [*going.words, *own.words]
+    _quiet(memory, lessons, home, also=named if runs else (), words=words)
+    if any(one.what != "gone" for one in (*plan.items, *plan.skills, *plan.adapters, *plan.own)):
         apply_forget(memory.ledger, plan, actor=actor)
         plan = plan_forget(memory.ledger, source)
     gone = [item for item in plan.skills if item.what == "gone"]
     standing = {id_ for item in plan.items if _stands(memory, id_ := item.lesson.id)}
-    return _purge(
+    reason = f"purged with all that goes back to a {plan.kind}"
+    own = OwnTraces(plan.own, ledger=memory.ledger)
+    played = own.delete(memory.ledger, actor=actor, reason=reason)
+    done = _purge(
         memory,
         [item.lesson.id for item in plan.items if item.lesson.id not in standing],
         scrub={id_: lambda lesson: left(lesson, plan.kind, source) for id_ in standing},
         home=home,
         actor=actor,
-        reason=f"purged with all that goes back to a {plan.kind}",
-        runs=named if runs else None,
+        reason=reason,
+        runs={*named, *played} if runs else None,
         skills=SkillTraces(gone, ledger=memory.ledger, runs=named, indexes=indexes),
+        words=own.words,
     )
+    holding = {run for run in played if run not in done.runs} | set(done.runs_left)
+    return done.model_copy(update={"own": own.targets, "runs_left": tuple(sorted(holding))})
 
 
 def purge_lessons(
@@ -133,6 +149,7 @@ def _purge(
     reason: str,
     runs: set[str] | None,
     skills: SkillTraces,
+    words: Sequence[str] = (),
 ) -> Purged:
     forms = [lesson for id_ in ids for lesson in _forms(memory, id_)]
     dropped = _dropped(memory, scrub)
@@ -149,11 +166,11 @@ def _purge(
         _delete_rejected(db, {normal(form.text) for form in forms})
         for id_, rest in scrub.items():
             _blank_sources(db, id_, rest)
-        _blank_recalled(db, [*ids, *skills.ids])
-        repeating = origins | _repeating(db, {form.text for form in forms})
-        gone = _delete_runs(db, runs | repeating, texts) if runs is not None else ()
-        _blank_recalled(db, gone)
-        holding = tuple(sorted(run for run in repeating - set(gone) if _exists(db, run)))
+        blank_recalled(db, [*ids, *skills.ids])
+        again = origins | repeating(db, {form.text for form in forms})
+        gone = delete_runs(db, runs | again, texts) if runs is not None else ()
+        blank_recalled(db, gone)
+        holding = tuple(sorted(run for run in again - set(gone) if exists(db, run)))
     held = 0 if memory.ledger.compact() else 1
     if ids or scrub or gone:
         memory.rebuild()
@@ -168,9 +185,11 @@ def _purge(
     checkpoints: list[str] = []
     exports: tuple[str, ...] = ()
     if home is not None:
-        checkpoints = schema.threads_with(home / "checkpoints.db", [*texts, *gone, *skills.words])
+        seen = [*texts, *gone, *skills.words, *words]
+        checkpoints = schema.threads_with(home / "checkpoints.db", seen)
         held += not schema.drop_threads(home / "checkpoints.db", checkpoints)
         exports = (*clean_exports(home, set(ids)), *clean_folders(home, skills.codes))
+        exports += clean_rounds(home, words)
     return Purged(
         lessons=tuple(ids),
         skills=skills.ids,
@@ -179,7 +198,7 @@ def _purge(
         checkpoints=tuple(checkpoints),
         exports=exports,
         runs_left=holding,
-        files_left=still_holding(home, [*texts, *skills.codes]) if home is not None else (),
+        files_left=still_holding(home, [*texts, *skills.codes, *words]) if home is not None else (),
         server=memory.ledger.name if memory.ledger.served else "",
         open_elsewhere=held,
     )
@@ -267,10 +286,6 @@ def _quiet(
             )
 
 
-def _exists(db: Connection, run: str) -> bool:
-    return db.execute("SELECT 1 FROM trajectories WHERE id = ?", (run,)).fetchone() is not None
-
-
 # the ledger
 
 
@@ -327,61 +342,3 @@ def _without(state: dict[str, Any] | None, rest: Scrub) -> dict[str, Any] | None
     places = rest(lesson)
     kept = learned_from(lesson, places) if places else lesson
     return kept.model_dump(mode="json", exclude={"effect"})
-
-
-def _blank_recalled(db: Connection, ids: Sequence[str]) -> None:
-    """Blanks what these lessons said wherever they were recalled."""
-    purged = set(ids)
-    for run, body in _holding_any(db, ids):
-        trajectory = rows.parse(Trajectory, body)
-        steps = []
-        for step in trajectory.steps:
-            blank = {"text": "", "source": Source()}
-            seen = (r.model_copy(update=blank) if r.lesson in purged else r for r in step.recalled)
-            steps.append(step.model_copy(update={"recalled": tuple(seen)}))
-        whole = rows.dump(trajectory.model_copy(update={"steps": tuple(steps)}))
-        db.execute("UPDATE trajectories SET body = ? WHERE id = ?", (whole, run))
-
-
-def _repeating(db: Connection, texts: set[str]) -> set[str]:
-    """Runs in which a lesson's very words stand, as where they were looked up in memory."""
-    long = [text for text in texts if len(text) >= LONG]
-    forms = {form for text in long for form in written(text)}
-    return {run for run, _ in _holding_any(db, sorted(forms))}
-
-
-def _holding_any(db: Connection, words: Sequence[str]) -> list[tuple[str, str]]:
-    """Trajectories (id, body) with one of these words in them."""
-    found: dict[str, str] = {}
-    for begin in range(0, len(words), MANY):
-        part = words[begin : begin + MANY]
-        test = " OR ".join("instr(body, ?) > 0" for _ in part)
-        query = f"SELECT id, body FROM trajectories WHERE {test}"  # noqa: S608
-        found.update(db.execute(query, list(part)).fetchall())
-    return list(found.items())
-
-
-def _delete_runs(db: Connection, runs: set[str], texts: Sequence[str]) -> tuple[str, ...]:
-    """Deletes runs, and later turns of their conversations that repeat what was said."""
-    found = set(runs)
-    for run in runs:
-        query = (
-            "SELECT id FROM trajectories WHERE thread <> '' AND thread IN "
-            "(SELECT thread FROM trajectories WHERE id = ?)"
-        )
-        for (turn,) in db.execute(query, (run,)).fetchall():
-            bodies = db.execute("SELECT body FROM runs WHERE id = ?", (turn,)).fetchall()
-            bodies += db.execute("SELECT body FROM trajectories WHERE id = ?", (turn,)).fetchall()
-            if any(_spoken(text) in _spoken(body) for (body,) in bodies for text in texts):
-                found.add(turn)
-    gone = tuple(sorted(run for run in found if _exists(db, run)))
-    for run in found:
-        db.execute("DELETE FROM trajectories WHERE id = ?", (run,))
-        db.execute("DELETE FROM runs WHERE id = ?", (run,))
-        db.execute("DELETE FROM exposures WHERE episode = ? OR lesson = ?", (run, run))
-    return gone
-
-
-def _spoken(text: str) -> str:
-    """For comparison with what stands in JSON."""
-    return normal(text.replace("\\n", " ").replace("\\", " "))

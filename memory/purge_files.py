@@ -40,13 +40,17 @@ def clean_folders(home: Path, codes: Iterable[str]) -> tuple[str, ...]:
 
 def still_holding(home: Path, texts: Sequence[str]) -> tuple[str, ...]:
     """Files under `home` with one of the texts, as it is or as JSON."""
-    forms = {text.encode("utf-8", "replace") for text in texts}
-    forms |= {form.encode() for text in texts for form in written(text)}
     return tuple(
         path.relative_to(home).as_posix()
         for path in sorted(home.rglob("*"))
-        if path.is_file() and not _weights(path) and _has(path, forms)
+        if path.is_file() and not _weights(path) and holds(path, texts)
     )
+
+
+def holds(path: Path, texts: Sequence[str]) -> bool:
+    """Whether a file has one of the texts, as it is or as JSON."""
+    forms = {text.encode("utf-8", "replace") for text in texts}
+    return _has(path, forms | {form.encode() for text in texts for form in written(text)})
 
 
 def _weights(path: Path) -> bool:

@@ -342,8 +342,8 @@ def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
     skills = [(one.id, words[one.what], one.why, one.name) for one in plan.skills]
     if skills:
         table(f"{len(skills)} skills {what}", ("id", "what", "why", "name"), skills)
-    for one in plan.adapters:
-        out.print(f"student {one.id} {safe(one.why)}: {one.what}")
+    for one in (*plan.adapters, *plan.own):
+        out.print(safe(str(one)))
     for env in dict.fromkeys(str(one.state.get("env")) for one in plan.skills if one.rest):
         out.print(f"written anew from the rest with `journeyman skills learn {safe(env)}`")
     if plan.episodes:
@@ -359,8 +359,7 @@ def _say_done(changes: Sequence[Change], purged: Purged | None, *, applied: bool
         out.print(f"undo: journeyman undo {changes[0].batch or changes[0].id}")
     if purged is None:
         return
-    skills = f"{len(purged.skills)} skills, " if purged.skills else ""
-    out.print(f"deleted for good: {len(purged.lessons)} lessons, {skills}{len(purged.runs)} runs")
+    out.print(f"deleted for good: {purged.counts()}")
     for what, names in (
         ("sources taken out of the history of", purged.detached),
         ("can't be resumed any more:", purged.checkpoints),
