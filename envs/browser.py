@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 
+from envs.browser_eyes import EYES
 from envs.browser_tab import Tab, origin_of
 from envs.errors import EnvError, Missing, UserError, clip, one_line
 
@@ -96,12 +97,14 @@ class Browser:
         viewport: tuple[int, int] = VIEWPORT,
         veil: str = "",
         through: str = "",
+        eyes: bool = True,
     ) -> Tab:
         """An empty page in a fresh context; only `origins` (`http://host:port`) can be reached.
 
         `veil` is a CSS selector of what is hidden from players, and shown in pictures. `through` is
-        a proxy (`http://host:port`) that all traffic takes, and that decides on it. Raises
-        `Missing` without a browser, and `EnvError` when it does not start.
+        a proxy (`http://host:port`) that all traffic takes, and that decides on it. Without `eyes`
+        pages are left as they are (`envs/browser_eyes.py`). Raises `Missing` without a browser, and
+        `EnvError` when it does not start.
         """
         allowed = tuple(origin_of(origin) for origin in origins)
         if "" in allowed:
@@ -110,7 +113,7 @@ class Browser:
             )
         with self._lock:
             self._start()
-        work = self._open(allowed, viewport, veil, through)
+        work = self._open(allowed, viewport, veil, through, EYES if eyes else "")
         return self._wait(work, LAUNCH_S, "opening a page")
 
     def run(self, tab: Tab, script: str, argument: Any = None) -> Any:
@@ -184,7 +187,12 @@ class Browser:
             ) from error
 
     async def _open(
-        self, origins: tuple[str, ...], viewport: tuple[int, int], veil: str, through: str
+        self,
+        origins: tuple[str, ...],
+        viewport: tuple[int, int],
+        veil: str,
+        through: str,
+        script: str,
     ) -> Tab:
         from playwright.async_api import Error
 
@@ -203,6 +211,8 @@ class Browser:
                 locale="en-US",
                 timezone_id="UTC",
             )
+            if script:
+                await context.add_init_script(script)
             page = await context.new_page()
         except Error as error:
             raise EnvError(

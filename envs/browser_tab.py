@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from envs import browser_acts, pages_snapshot
+from envs import browser_acts, browser_eyes, pages_snapshot
+from envs.browser_dialogs import Question
 from envs.errors import EnvError, clip, one_line
 from envs.pages import PageAction, Seen
 
@@ -19,24 +20,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 QUIET_MS, QUIET_MOST_MS = 20, 1200
 """A page has settled when nothing in it changed for so long; waiting for that ends after. Where a
-page counts its timers (`envs/miniwob_pages.py`), those that are due soon are waited for too."""
+page counts its timers (`envs/browser_eyes.py`), those that are due soon are waited for too."""
 LOAD_S = 8.0
 """Seconds that an address may take to load."""
-REQUESTS_S = 2.0
-"""Seconds that requests of an action are waited for."""
+REQUESTS_S, ROUNDS = 3.0, 4
+"""Seconds that requests of an action are waited for, and how many may follow from each other."""
+SHOW_S = 2.0
+"""Seconds that a page may take to show what eyes alone see."""
 NOTES_MOST = 5
-QUIET = """([quiet, most]) => new Promise(done => {
-  const clock = window[Symbol.for('journeyman.clock')] ?? {due: 0, later: setTimeout};
-  const begun = performance.now(); let last = begun;
-  const watch = new MutationObserver(() => { last = performance.now(); });
-  watch.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
-  const tick = () => {
-    const now = performance.now();
-    if ((now - last >= quiet && !clock.due) || now - begun >= most) { watch.disconnect(); done(); }
-    else clock.later.call(window, tick, 5);
-  };
-  clock.later.call(window, tick, 5);
-})"""
+EDITED_MOST, FRAMES_MOST = 8, 8
+"""Parts that are edited in place whose words are read, and frames that are looked into."""
 VEIL = """selector => {
   const style = document.createElement('style');
   style.textContent = `html[data-veil] :is(${selector}) { visibility: hidden !important; }`;
@@ -71,6 +64,7 @@ class Tab:
         self._reviving = False
         self._lost = False
         self._notes: list[str] = []
+        self._question = Question()
         self._flights = _Flights()
         self._seen: list[pages_snapshot.Node] | None = None
         self._context.on("page", self._on_page)
@@ -135,8 +129,11 @@ class Tab:
         return self._gone, None
 
     async def _look(self, words: tuple[str, ...]) -> Seen:
-        await self._returned()
-        top = await self._read()
+        if not self._question.open:
+            await self._question.unless(self._returned())
+        top = None if self._question.open else await self._question.unless(self._read())
+        if top is None:
+            return self._question.seen(url=self._page.url, words=words)
         return Seen(
             url=self._page.url,
             title=clip(one_line(await self._page.title()), most=200),
@@ -146,6 +143,7 @@ class Tab:
 
     async def _read(self) -> list[pages_snapshot.Node]:
         body = self._page.locator("body")
+        edited = await self._shown()
         try:
             raw = await body.aria_snapshot(mode="ai", timeout=self._patience_s * 900)
         except self._faults:
@@ -154,9 +152,35 @@ class Tab:
             await self._settle()
             raw = await body.aria_snapshot(mode="ai", timeout=self._action_ms)
         self._seen = pages_snapshot.read(raw)
+        if edited:
+            nodes = [n for n in pages_snapshot.walk(self._seen) if n.role == "textbox"]
+            empty = [node for node in nodes if node.ref and not node.text][:EDITED_MOST]
+            words = await asyncio.gather(*(self._words(node.ref) for node in empty))
+            for node, text in zip(empty, words, strict=True):
+                node.text = one_line(text)
         return self._seen
 
+    async def _shown(self) -> int:
+        """Has the page show what eyes alone see; how much of it can be edited in place."""
+        edited = 0
+        for frame in self._page.frames[:FRAMES_MOST]:
+            with suppress(self._faults, TimeoutError):
+                async with asyncio.timeout(SHOW_S):
+                    edited += int(await frame.evaluate(browser_eyes.SHOW))
+        return edited
+
+    async def _words(self, ref: str) -> str:
+        with suppress(self._faults):
+            spot = self._page.locator(f"aria-ref={ref}")
+            return str(await spot.evaluate(browser_eyes.WORDS, timeout=self._action_ms))
+        return ""
+
     async def _act(self, action: PageAction) -> str:
+        if self._question.open:
+            done = await self._question.answer(action)
+            if not self._question.open:
+                await self._question.unless(self._settle())
+            return done
         ref = ""
         if action.role:
             node = await self._node(action)
@@ -168,10 +192,13 @@ class Tab:
             ref = node.ref
         hand = browser_acts.Hand(self._page, seen=self._seen or [], timeout_ms=self._action_ms)
         try:
-            done = await hand.do(action, ref=ref)
+            done = await self._question.unless(hand.do(action, ref=ref)) or f"{action}: done"
         except self._faults as error:
             done = f"{action}: {told(error)}"
-        await self._settle()
+        if not self._question.open:
+            await self._question.unless(self._settle())
+        if self._question.open:
+            return f"{done}; a dialog came up"
         if await self._returned():
             done += "; the address it leads to can't be reached from here"
         return done
@@ -207,22 +234,26 @@ class Tab:
             self._gone, self._flights = "", _Flights()
             self._listen(self._page)
         self._seen, self._lost = None, False
-        await self._page.goto(url, wait_until="commit", timeout=LOAD_S * 1000)
+        async with self._question.refused():
+            await self._page.goto(url, wait_until="commit", timeout=LOAD_S * 1000)
         with suppress(self._faults):
             await self._page.wait_for_load_state("load", timeout=self._patience_s * 500)
         if self._veil:
             await self._page.evaluate(VEIL, self._veil)
-        await self._settle()
+        await self._question.unless(self._settle())
         return f"opened {self._page.url}"
 
     async def _settle(self) -> None:
         """Waits, for a bounded time, until requests have ended and nothing changes any more."""
+        quiet = [QUIET_MS, QUIET_MOST_MS]
         with suppress(self._faults, TimeoutError):
             async with asyncio.timeout(REQUESTS_S):
-                await self._page.evaluate(QUIET, [QUIET_MS, QUIET_MOST_MS])
-                if self._flights:
+                for _ in range(ROUNDS):
+                    for field, why in await self._page.evaluate(browser_eyes.QUIET, quiet):
+                        self._note(f"the field {clip(field)!r} was not accepted: {clip(why)}")
+                    if not self._flights:
+                        return
                     await self._flights.landed()
-                    await self._page.evaluate(QUIET, [QUIET_MS, QUIET_MOST_MS])
                 return
         if not self._gone:
             with suppress(self._faults):
@@ -231,6 +262,8 @@ class Tab:
 
     async def _shot(self) -> bytes:
         lift = "on => document.documentElement.toggleAttribute('data-veil', on)"
+        if self._question.open:
+            return b""
         if self._veil:
             await self._page.evaluate(lift, False)
         try:
@@ -240,7 +273,8 @@ class Tab:
                 await self._page.evaluate(lift, True)
 
     async def _evaluate(self, script: str, argument: Any) -> Any:
-        return await self._page.evaluate(script, argument)
+        async with self._question.refused():
+            return await self._page.evaluate(script, argument)
 
     async def _close(self) -> None:
         with suppress(self._faults):
@@ -258,6 +292,8 @@ class Tab:
         self._gone = "the tab crashed"
 
     async def _on_dialog(self, dialog: Dialog) -> None:
+        if self._question.takes(dialog):
+            return
         self._note(f"a dialog said {clip(dialog.message)!r} and was closed")
         with suppress(self._faults):
             await (dialog.accept() if dialog.type == "beforeunload" else dialog.dismiss())

@@ -293,7 +293,7 @@ class MiniWob:
             if (pair[0] == page and page not in FRESH) or tab.goto(url).startswith("opened"):
                 return tab
             tab.close()
-        tab = self.browser.open(origins=[origin], viewport=VIEWPORT, veil="#query")
+        tab = self.browser.open(origins=[origin], viewport=VIEWPORT, veil="#query", eyes=False)
         told = tab.goto(url)
         if not told.startswith("opened"):
             tab.close()

@@ -1,7 +1,8 @@
 """Pages as a player sees them, and what can be done to them, in words; no browser in here.
 
 A page is read as text and acted on by role and name: `click button "Sign in"`, `fill textbox "User"
-with "bob"`. Where several elements share role and name, the second carries `#2`. Text of a page
+with "bob"`. Where several elements share role and name, the second carries `#2`; where each has a
+row of its own, words of the row tell it too: `click button "Cancel" in "Ann Lee"`. Text of a page
 without a role of its own is an `item`.
 """
 
@@ -39,7 +40,8 @@ TEXT_MOST = 4000
 """Characters that one action may enter."""
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_SPOT = rf"(?:at \(-?\d{{1,5}}, ?-?\d{{1,5}}\)|[a-z]+(?: {_QUOTED})?(?: #\d{{1,4}})?)"
+_POINT = r"at \(-?\d{1,5}, ?-?\d{1,5}\)"
+_SPOT = rf"(?:{_POINT}|[a-z]+(?: {_QUOTED})?(?: in {_QUOTED})?(?: #\d{{1,4}})?)"
 _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (form, re.compile(pattern, re.DOTALL))
     for form, pattern in (
@@ -54,7 +56,7 @@ _FORMS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     )
 )
 _PLACE = re.compile(r"at \((-?\d+), ?(-?\d+)\)")
-_NAMED = re.compile(rf"([a-z]+)(?: ({_QUOTED}))?(?: #(\d+))?", re.DOTALL)
+_NAMED = re.compile(rf"([a-z]+)(?: ({_QUOTED}))?(?: in ({_QUOTED}))?(?: #(\d+))?", re.DOTALL)
 
 
 class Spot(Frozen):
@@ -64,8 +66,10 @@ class Spot(Frozen):
     """ARIA role, or `item`; empty for a point."""
     name: str = ""
     """Accessible name; empty for an element without one."""
+    near: str = ""
+    """Words of the row, card or entry that it stands in; empty: anywhere."""
     nth: int = Field(default=1, ge=1)
-    """Which of those that share role and name, in reading order, from 1."""
+    """Which of those that share all this, in reading order, from 1."""
     at: tuple[int, int] | None = None
     """Pixels from the left and top edge of the viewport, for a point."""
 
@@ -73,6 +77,7 @@ class Spot(Frozen):
         if self.at is not None:
             return f"at ({self.at[0]}, {self.at[1]})"
         name = f" {quote(self.name)}" if self.name else ""
+        name += f" in {quote(self.near)}" if self.near else ""
         return f"{self.role}{name}" + (f" #{self.nth}" if self.nth > 1 else "")
 
 
@@ -85,8 +90,10 @@ class PageAction(Frozen):
     """Role of the element; empty where the action needs none, or `at` is given."""
     name: str = ""
     """Name of the element."""
+    near: str = ""
+    """Words of the row that it stands in; empty: anywhere."""
     nth: int = Field(default=1, ge=1)
-    """Which of those that share role and name, from 1."""
+    """Which of those that share all this, from 1."""
     value: str = ""
     """What is entered, the option, the key, or `up` / `down`."""
     at: tuple[int, int] | None = None
@@ -99,7 +106,9 @@ class PageAction(Frozen):
         """Where it is done; None for the page as a whole."""
         if self.at is not None:
             return Spot(at=self.at)
-        return Spot(role=self.role, name=self.name, nth=self.nth) if self.role else None
+        if not self.role:
+            return None
+        return Spot(role=self.role, name=self.name, near=self.near, nth=self.nth)
 
     def __str__(self) -> str:
         on = f" on {self.spot}" if self.spot else ""
@@ -190,8 +199,8 @@ def _spot(text: str) -> Spot:
     if found := _PLACE.fullmatch(text):
         return Spot(at=(int(found[1]), int(found[2])))
     if found := _NAMED.fullmatch(text):
-        name = _unquote(found[2] or '""')
-        return Spot(role=found[1], name=name, nth=max(int(found[3] or 1), 1))
+        name, near = _unquote(found[2] or '""'), _unquote(found[3] or '""')
+        return Spot(role=found[1], name=name, near=near, nth=max(int(found[4] or 1), 1))
     return Spot()
 
 

@@ -1,9 +1,9 @@
 """From a browser's accessibility snapshot to what a player reads and may do.
 
 The snapshot is Playwright's (`mode="ai"`), an element a line, `- role "name" [state] [ref=e7]`.
-Trimmed here: wrappers without meaning, references, addresses and cursors go, a row of a table is
-one line, and a field without a name takes the words before it. What is left changes only when the
-page does.
+Trimmed here: wrappers without meaning, references, addresses and cursors go, the words of a row of
+a table are one line, with what can be used below, and a field without a name takes the words before
+it. What is left changes only when the page does.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from envs import pages_rows
 from envs.errors import clip
 from envs.pages import NAME_MOST, PageAction, Spot, quote, unique
 
@@ -42,6 +43,8 @@ MUTE = frozenset(_MUTE.split())
 """Roles that are not worth a line where they carry no name."""
 WORDS = frozenset({"rowheader", "columnheader", "cell", "term", "definition", "label", "legend"})
 """Roles that say what stands beside them."""
+BLOCKS = frozenset({"heading", "table", "listbox", "option", "row"})
+"""Roles of what is not told in the line of a row."""
 LABEL = re.compile(r"[^\W_][\w '’/()&,#-]{0,39}[:*?]?")
 SHOWN = ("checked", "disabled", "expanded", "level", "pressed", "selected", "invalid")
 _LINE = re.compile(r"( *)- (.*)", re.DOTALL)
@@ -55,7 +58,8 @@ _KEY = re.compile(
 class Node:
     """An element of a page, as the snapshot has it.
 
-    `nth` counts those with the same role and name; `said` is one whose words another has as name.
+    `nth` counts those with the same role and name; `said` is one whose words another has as name;
+    `given` is one whose name the page itself gives.
     """
 
     role: str
@@ -67,7 +71,9 @@ class Node:
     focused: bool = False
     nth: int = 1
     said: bool = False
+    given: bool = False
     children: list[Node] = field(default_factory=list)
+    parent: Node | None = field(default=None, repr=False, compare=False)
 
     @property
     def word(self) -> str:
@@ -99,6 +105,7 @@ def read(raw: str) -> list[Node]:
         indent = len(found[1])
         while stack and stack[-1][0] >= indent:
             stack.pop()
+        node.parent = stack[-1][1] if stack else None
         (stack[-1][1].children if stack else top).append(node)
         stack.append((indent, node))
     everything = list(walk(top))
@@ -130,6 +137,7 @@ def _node(content: str) -> Node | None:
     return Node(
         role=found[1],
         name=_value(found[2] or ""),
+        given=bool(found[2]),
         text=_value(found[4] or ""),
         states=states,
         ref=ref,
@@ -176,7 +184,8 @@ def _name(nodes: Sequence[Node]) -> None:
             words = [node.text, *(n.text or n.name for n in node.below())]
             if node.pointer or node.role in CLICKS or (node.text and not node.children):
                 node.name = " ".join(unique(words))
-        before = node if _told(node) else before
+        between = node.role not in MUTE | WORDS or (node.given and node.role == "group")
+        before = node if _told(node) else None if between else before
         node.name = clip(node.name, most=NAME_MOST)
 
 
@@ -189,19 +198,22 @@ def _told(node: Node) -> str:
 
 def _count(nodes: Iterable[Node]) -> None:
     alike = Counter[tuple[str, str]]()
-    for node in nodes:
-        if node.ref and (node.name or node.pointer or node.role not in MUTE):
-            alike[node.word, node.name] += 1
-            node.nth = alike[node.word, node.name]
+    for node in _counted(nodes):
+        alike[node.word, node.name] += 1
+        node.nth = alike[node.word, node.name]
 
 
 def find(top: Iterable[Node], spot: Spot) -> Node | None:
     """The element at `spot`; None where there is none."""
-    for node in walk(top):
-        same = node.ref and (node.word, node.name, node.nth) == (spot.role, spot.name, spot.nth)
-        if same:
-            return node
-    return None
+    same = [n for n in walk(top) if n.ref and (n.word, n.name) == (spot.role, spot.name)]
+    if spot.near:
+        same = pages_rows.within(_counted(same), spot.near)
+        return same[spot.nth - 1] if spot.nth <= len(same) else None
+    return next((node for node in same if node.nth == spot.nth), None)
+
+
+def _counted(nodes: Iterable[Node]) -> list[Node]:
+    return [n for n in nodes if n.ref and (n.name or n.pointer or n.role not in MUTE)]
 
 
 def render(top: Sequence[Node]) -> str:
@@ -215,19 +227,26 @@ def render(top: Sequence[Node]) -> str:
 def _lines(nodes: Iterable[Node], *, depth: int) -> Iterator[str]:
     for node in nodes:
         line = "" if node.said else _line(node)
-        whole = bool(line) and node.role == "row"
-        below = [] if whole else list(_lines(_shown(node), depth=depth + bool(line)))
-        acted = node.pointer or node.role in FIELDS | CLICKS | {"option"}
-        if line and (whole or below or node.name or node.text or acted):
+        row = bool(line) and node.role == "row"
+        under = [c for c in node.children if not _simple(c)] if row else _shown(node)
+        below = list(_lines(under, depth=depth + bool(line)))
+        acted = _acted(node) or node.role == "option"
+        if line and (row or below or node.name or node.text or acted):
             yield "  " * depth + line
         yield from below
+
+
+def _simple(cell: Node) -> bool:
+    """Whether a cell is words only, for the line of its row."""
+    inner = [cell, *cell.below()]
+    return not any(n.pointer or n.role in FIELDS | CLICKS | BLOCKS for n in inner)
 
 
 def _shown(node: Node) -> list[Node]:
     """Its children, without those that only say its name again."""
     inner = list(node.below())
     words = " ".join(unique(n.text or n.name for n in inner))
-    if node.name and not any(n.pointer or n.role in FIELDS | CLICKS for n in inner):
+    if node.name and not any(map(_acted, inner)):
         said = words == node.name or clip(words, most=NAME_MOST) == node.name
         return [] if said else node.children
     return node.children
@@ -238,11 +257,13 @@ def _line(node: Node) -> str:
     states += ["focused"] if node.focused and node.role in FIELDS | CLICKS else []
     marks = f" [{', '.join(states)}]" if states else ""
     if node.role == "row" and not node.pointer:
-        cells = [child.name or child.text for child in node.children]
-        inner = any(n.pointer or n.role in FIELDS | CLICKS for n in node.below())
-        return "" if inner or not any(cells) else f"row: {clip(' | '.join(cells), most=LINE_MOST)}"
+        cells = [c.name or c.text for c in node.children if _simple(c) and not c.said]
+        return f"row: {clip(' | '.join(cells), most=LINE_MOST)}" if any(cells) else ""
+    if node.role == "group" and node.given:
+        return f"group {quote(node.name)}"
     if node.word == "item" and (not node.pointer or _inside(node)):
-        return clip(node.text or (node.name if node.role == "img" else ""), most=LINE_MOST)
+        alone = node.given and not node.children
+        return clip(node.text or (node.name if alone else ""), most=LINE_MOST)
     value = node.text if node.text != node.name else ""
     return f"{node.spot}{marks}" + (f": {clip(value, most=LINE_MOST)}" if value else "")
 
@@ -253,44 +274,76 @@ def actions(
     """What can be done, at most `most`, in reading order; `words` are what fields may be given.
 
     Fields get as many words as there is room for; plain text can be clicked where room is left.
+    Where there is more than that, what speaks of one of the words is kept.
     """
     nodes = [node for node in walk(top) if node.ref and "disabled" not in node.states]
-    fixed = [(node, _fixed(node)) for node in nodes]
-    fields = [node for node in nodes if node.role in TEXTS]
+    rows = pages_rows.called((node for node in nodes if _acted(node)), goal=words)
+    fixed = [(node, _fixed(node, rows)) for node in nodes]
+    fields = [node for node in nodes if _takes_text(node)]
     spent = sum(len(acts) for _, acts in fixed) + 2
     room = min(max((most - spent) // len(fields), 1), WORDS_MOST) if fields else 0
     listed: list[str] = []
     for node, acts in fixed:
         listed += acts
-        if node.role in TEXTS:
-            listed += [str(_on(node, "fill", value=w)) for w in words[:room] if w != node.text]
+        if _takes_text(node):
+            fitting = [w for w in words if _fits(node, w)][:room]
+            listed += [_on(node, "fill", rows, value=w) for w in fitting if w != node.text]
     ends = ["press Enter"] if any(node.focused for node in fields) else []
     ends += ["scroll down"] if len(nodes) > 40 else []
-    listed = listed[: most - len(ends)] + ends
+    listed = _kept(unique(listed), words=words, most=most - len(ends)) + ends
     whole = [node for node in nodes if node.pointer and not _inside(node)]
     deeper = {id(below) for node in whole for below in node.below()}
     plain = [node for node in nodes if node.role in TEXTS or _plain(node)]
-    listed += [str(_on(node, "click")) for node in plain if id(node) not in deeper]
+    listed += [_on(node, "click", rows) for node in plain if id(node) not in deeper]
     return unique(listed)[:most]
 
 
-def _on(node: Node, verb: str, *, value: str = "") -> PageAction:
+def _kept(listed: Sequence[str], *, words: Sequence[str], most: int) -> list[str]:
+    """As many as there is room for, in their order: what speaks of one of the words goes first."""
+    if len(listed) <= most:
+        return list(listed)
+    told = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words) or "$^", re.I)
+    order = sorted(range(len(listed)), key=lambda at: (not told.search(listed[at]), at))
+    return [listed[at] for at in sorted(order[:most])]
+
+
+def _on(node: Node, verb: str, rows: dict[int, str], *, value: str = "") -> str:
     spot = node.spot.model_dump(exclude={"at"})
-    return PageAction.model_validate({**spot, "verb": verb, "value": value})
+    if node.nth > 1 or id(node) in rows:
+        near = rows.get(id(node), "")
+        spot |= {"near": near, "nth": 1} if near else {}
+    return str(PageAction.model_validate({**spot, "verb": verb, "value": value}))
 
 
-def _fixed(node: Node) -> list[str]:
+def _acted(node: Node) -> bool:
+    return node.pointer or node.role in FIELDS | CLICKS
+
+
+def _takes_text(node: Node) -> bool:
+    return node.role in TEXTS or (node.role == "combobox" and not _native(node))
+
+
+def _fits(node: Node, word: str) -> bool:
+    return node.role != "spinbutton" or bool(re.fullmatch(r"[-+]?\d+(?:[.,]\d+)?", word))
+
+
+def _native(node: Node) -> bool:
+    """Whether its options are chosen as a whole: those of the browser's own lists have no place."""
+    return any(n.role == "option" and not n.ref for n in node.below())
+
+
+def _fixed(node: Node, rows: dict[int, str]) -> list[str]:
     if node.role in CHECKS:
-        return [str(_on(node, "uncheck" if "checked" in node.states else "check"))]
-    if node.role in ("combobox", "listbox") and any(n.role == "option" for n in node.children):
+        return [_on(node, "uncheck" if "checked" in node.states else "check", rows)]
+    if node.role in ("combobox", "listbox") and _native(node):
         options = [n for n in node.below() if n.role == "option" and "selected" not in n.states]
-        return [str(_on(node, "select", value=n.name or n.text)) for n in options[:30]]
+        return [_on(node, "select", rows, value=n.name or n.text) for n in options[:30]]
     if node.role == "slider":
-        return [str(_on(node, "press", value=key)) for key in ("ArrowRight", "ArrowLeft")]
+        return [_on(node, "press", rows, value=key) for key in ("ArrowRight", "ArrowLeft")]
     if node.role in CLICKS or node.role in ("option", "combobox") or node.pointer:
         if node.pointer and node.word == "item" and _inside(node):
             return []
-        return [str(_on(node, "click"))]
+        return [_on(node, "click", rows)]
     return []
 
 
@@ -306,7 +359,5 @@ def _plain(node: Node) -> bool:
 
 def labels(top: Iterable[Node]) -> str:
     """A line on which elements there are, for the answer to an action on one that isn't."""
-    seen = unique(
-        str(n.spot) for n in walk(top) if n.ref and (n.pointer or n.role in FIELDS | CLICKS)
-    )
+    seen = unique(str(n.spot) for n in walk(top) if n.ref and _acted(n))
     return ", ".join(seen[:12]) or quote("nothing to act on")

@@ -14,7 +14,8 @@ _ROLE = {"type": "string", "description": "role as the page shows it: button, li
 _NAME = {"type": "string", "description": "name as the page shows it; empty if it has none"}
 _NTH = {"type": "integer", "minimum": 1, "description": "which, if several are alike"}
 _XY = {"type": "integer", "minimum": 0, "description": "pixels from the left, or from the top"}
-_SPOT = {"role": _ROLE, "name": _NAME, "nth": _NTH}
+_NEAR = {"type": "string", "description": "words of the row that it is in, if several are alike"}
+_SPOT = {"role": _ROLE, "name": _NAME, "near": _NEAR, "nth": _NTH}
 
 
 def _tool(name: str, description: str, required: str, /, **properties: Any) -> ToolSpec:
@@ -90,7 +91,7 @@ def read_action(action: Action) -> PageAction:
 
 def _fields(tool: str, given: dict[str, Any]) -> dict[str, Any]:
     fields: dict[str, Any] = {"verb": _VERBS.get(tool, tool)}
-    fields |= {name: given[name] for name in ("role", "name", "nth") if name in given}
+    fields |= {name: given[name] for name in ("role", "name", "near", "nth") if name in given}
     fields["value"] = next((given[name] for name in _VALUES if name in given), "")
     if "x" in given:
         fields["at"] = (given["x"], given["y"])

@@ -35,7 +35,8 @@ HOME = """<title>Home</title><h1>Home</h1>
 <a href="javascript:document.title='ran'">script</a> <a href="data:text/html,hi">data</a>
 <a href="file:///etc/passwd">disk</a>
 <button onclick="window.open('{other}/opened')">open</button>
-<button onclick="alert('one'); confirm('two'); prompt('three')">ask</button>
+<button onclick="alert('one'); const two = confirm('two'), three = prompt('three');
+  document.title = two + ' ' + three">ask</button>
 <button onclick="while (true) {{}}">hang</button>
 <button onclick="fetch('{other}/fetched').catch(e => document.title = 'refused');
   navigator.sendBeacon('{other}/beacon'); new WebSocket('{socket}/socket');

@@ -61,6 +61,33 @@ def test_a_page_is_read_and_acted_on_by_role_and_name(tab: Tab) -> None:
     assert 'there is no button "Nope"; there is' in act(tab, 'click button "Nope"')
 
 
+def test_questions_of_a_page_wait_for_an_answer(tab: Tab) -> None:
+    told = act(tab, 'click button "ask"')
+    assert told.endswith("a dialog came up; a dialog said 'one' and was closed")
+    seen = tab.look(words=("four",))
+    assert seen.text.splitlines() == ['dialog "two"', '  button "OK"', '  button "Cancel"']
+    assert seen.actions == ('click button "OK"', 'click button "Cancel"')
+    assert "answer it with" in act(tab, 'click button "Rename"')
+    assert tab.shot() == b""
+    act(tab, 'click button "Cancel"')
+    seen = tab.look(words=("four",))
+    assert seen.actions[0] == 'fill textbox "three" with "four"'
+    act(tab, seen.actions[0])
+    assert 'textbox "three": four' in tab.look().text
+    assert act(tab, "press Enter").endswith(": done")
+    assert tab.look().text.startswith("heading")
+    assert tab.look().title == "false four"
+
+
+def test_a_question_that_nobody_answers_ends_with_its_page(tab: Tab, rogue: Rogue) -> None:
+    act(tab, 'click button "ask"')
+    assert tab.goto(f"{rogue.origin}/").startswith(f"opened {rogue.origin}/")
+    assert tab.look().title == "Home"
+    act(tab, 'click button "ask"')
+    tab.close()
+    assert tab.look().text == "(the page is closed)"
+
+
 def test_what_another_element_covers_is_told_in_time(tab: Tab) -> None:
     begun = time.monotonic()
     assert act(tab, 'click button "Under"').endswith("another element lies over it")
@@ -76,7 +103,6 @@ def test_what_another_element_covers_is_told_in_time(tab: Tab) -> None:
         ('click link "tab"', "a new tab was closed"),
         ('click link "file"', "a download ('file.bin') was refused"),
         ('click button "open"', "done"),
-        ('click button "ask"', "a dialog said 'three' and was closed"),
         ('click button "Send"', "can't be reached"),
         ('click link "disk"', "done"),
         ('click link "data"', "done"),

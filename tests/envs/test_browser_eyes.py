@@ -1,0 +1,136 @@
+"""Pages as other people write them, in a real browser: what eyes see there, a player can do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from envs.browser import Browser
+from envs.browser_tab import Tab
+from envs.pages import parse
+from tests.envs.chromium import needs_browser
+
+pytestmark = needs_browser
+PAGES = {
+    "chips": """<style>.chip, .pick { cursor: pointer }</style>
+<div>Labels <span class="chip" onclick="document.title='bug'">bug</span><span
+ class="chip">docs</span></div>
+<div>Level <b id="b">Low</b></div><script>b.addEventListener('click', () => document.title='low')
+</script>""",
+    "icons": """<button class="fa-trash" onclick="document.title='gone'"><i></i></button>
+<button title="Star"><i class="x"></i></button>
+<span class="icon-close" style="cursor:pointer;padding:9px" onclick="document.title='x'"></span>""",
+    "menu": """<style>.menu ul { display: none } .menu:hover ul { display: block }</style>
+<div class="menu">File<ul><li onclick="document.title='made'">New folder</li></ul></div>
+<details><summary>More</summary><p>Inside</p></details>""",
+    "editor": """<div contenteditable id="a">Old <b>text</b></div>
+<div role="textbox" contenteditable="true">other</div>
+<iframe srcdoc="<label>Note <input></label><div contenteditable>framed</div>"></iframe>
+<x-row></x-row><script>customElements.define('x-row', class extends HTMLElement {
+connectedCallback() { this.attachShadow({mode: 'open'}).innerHTML =
+  '<span onclick="document.title=7" style="cursor:pointer">Deep</span>'; }});</script>""",
+    "form": """<form><label>Email <input type="email" required></label>
+<label>Day <input type="date"></label> <label>How many <input type="number" max="3"></label>
+<button>Send</button></form>""",
+    "slow": """<input placeholder="Find"><ul></ul><script>
+let timer; const input = document.querySelector('input');
+input.oninput = () => { clearTimeout(timer); timer = setTimeout(async () => {
+  await fetch('/found'); setTimeout(() => { document.querySelector('ul').innerHTML =
+    `<li>Found ${input.value}</li>`; }, 200); }, 250); };
+(function tick() { setTimeout(() => { document.title += '.'; tick(); }, 400); })();</script>""",
+    "found": "[]",
+}
+
+
+@pytest.fixture(scope="module")
+def open_page() -> Iterator[Callable[[str], Tab]]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = PAGES.get(self.path[1:], "").encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><body>" + body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    origin = f"http://127.0.0.1:{server.server_port}"
+    browser = Browser()
+    tab = browser.open(origins=[origin])
+
+    def opened(name: str) -> Tab:
+        assert tab.goto(f"{origin}/{name}").startswith("opened")
+        return tab
+
+    yield opened
+    browser.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("page", "action", "title"),
+    [
+        ("chips", 'click item "bug"', "bug"),
+        ("chips", 'click item "Low"', "low"),
+        ("icons", 'click button "fa-trash"', "gone"),
+        ("icons", 'click button "icon-close"', "x"),
+        ("editor", 'click item "Deep"', "7"),
+    ],
+)
+def test_what_can_be_clicked_without_a_role_is_offered(
+    open_page: Callable[[str], Tab], page: str, action: str, title: str
+) -> None:
+    tab = open_page(page)
+    seen = tab.look()
+    assert action in seen.actions
+    assert parse(action).name in seen.text
+    assert tab.act(parse(action)).endswith(": done")
+    assert tab.look().title == title
+
+
+def test_menus_that_open_under_the_pointer_open(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("menu")
+    for line in ('click item "File"', 'click item "New folder"', 'click item "More"'):
+        assert line in tab.look().actions
+        assert tab.act(parse(line)).endswith(": done")
+    assert tab.look().title == "made"
+    assert "Inside" in tab.look().text
+
+
+def test_what_is_edited_in_place_is_shown_and_filled(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("editor")
+    lines = [line.strip() for line in tab.look().text.splitlines()]
+    assert lines[:2] == ["textbox: Old text", "textbox #2: other"]
+    assert lines[2:] == ['textbox "Note"', "textbox #3: framed", 'item "Deep"']
+    assert 'fill textbox with "new"' in tab.look(words=("new",)).actions
+    tab.act(parse('fill textbox with "new"'))
+    tab.act(parse('fill textbox #3 with "too"'))
+    assert "textbox: new" in tab.look().text
+    assert "textbox #3 [focused]: too" in tab.look().text
+
+
+def test_what_a_form_refuses_is_told(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("form")
+    assert "'Email' was not accepted: Please fill out this field." in tab.act(
+        parse('click button "Send"')
+    )
+    tab.act(parse('fill textbox "Email" with "a@b.example"'))
+    assert tab.act(parse('fill textbox "Day" with "3/9/2027"')).endswith(": done")
+    assert 'textbox "Day" [focused]: 2027-03-09' in tab.look().text
+    tab.act(parse('fill spinbutton "How many" with "9"'))
+    assert "'How many' was not accepted" in tab.act(parse("press Enter"))
+
+
+def test_what_comes_a_moment_later_is_waited_for(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("slow")
+    assert tab.act(parse('fill textbox "Find" with "it"')).endswith(": done")
+    assert "Found it" in tab.look().text
