@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from agent.chance import RandomChoice
 from agent.crossing import off
@@ -26,8 +27,9 @@ from skills.trials import Bounds, Ground
 
 LEVEL = "household:nook"
 """Houses in which the embedded model neither always nor never wins."""
-LUCK = 60
-"""Train houses in which a random player tries its luck; what it won goes into skills."""
+LUCK = (10, 20, 30)
+"""Train houses, round by round, in which a random player tries its luck; what was won so far goes
+into skills after each, and these are measured: the curve."""
 TRIALS = 12
 """Train houses that each skill has to solve."""
 LARGE = "household:real"
@@ -57,6 +59,21 @@ class Arm(Frozen):
     def interval(self) -> tuple[float, float]:
         """95% interval of the rate (Wilson)."""
         return wilson(self.won, len(self.runs))
+
+
+class Point(Frozen):
+    """What was reached after so many train houses, and what getting there cost."""
+
+    houses: int
+    """Train houses played so far, the random player's included."""
+    skills: int
+    """Skills that may be called."""
+    arm: Arm
+    """The unseen houses, played with these skills and nothing else that was learned."""
+    seconds: float
+    """Wall-clock seconds of learning so far: train houses, writing, trials."""
+    tokens: int
+    """Tokens of learning so far."""
 
 
 class Taught(Frozen):
@@ -96,6 +113,8 @@ class Demo(Frozen):
     """The same unseen tasks, arm by arm."""
     skills: Learned | None = None
     """What became of the runs that were won on train tasks; None where too few were."""
+    curve: tuple[Point, ...] = ()
+    """From nothing learned on, a point for each round; the last is the arm with skills."""
     alone: Alone | None = None
     """The student's act; None where it was left out."""
     seconds: float
@@ -118,25 +137,31 @@ async def demo(home: Home, *, train: int, val: int, alone: int, progress: Progre
     lessons = env.tasks("train")[:train]
     first = Spec(task=lessons[0], arm="learning", guard=True, skills=False)
     runs = await _play("learning", crew, env, lessons, first, progress)
-    written = await _skills(home, env, luck, env.tasks("train")[train : train + LUCK], progress)
+    spent = time.monotonic() - began
     unseen = env.tasks("val")[:val]
     base = Spec(task=unseen[0], learn=False, guard=True)
     arms = []
-    for name, who, recall, skills in (
-        ("random player", luck, False, False),
-        ("memory off", crew, False, False),
-        ("memory on", crew, True, False),
-        ("skills on", crew, False, True),
+    for name, who, recall in (
+        ("random player", luck, False),
+        ("memory off", crew, False),
+        ("memory on", crew, True),
     ):
-        spec = base.model_copy(update={"arm": name, "recall": recall, "skills": skills})
+        spec = base.model_copy(update={"arm": name, "recall": recall, "skills": False})
         played = await _play(name, who, env, unseen, spec, progress)
         arms.append(Arm(name=name, runs=tuple(played)))
+    start = Point(houses=0, skills=0, arm=arms[1], seconds=0, tokens=0)
+    behind = start.model_copy(update={"houses": train, "seconds": spent, "tokens": tokens_of(runs)})
+    rest = iter(env.tasks("train")[train : train + sum(LUCK)])
+    rounds = [list(islice(rest, count)) for count in LUCK]
+    school = School(home, env, crew, luck, unseen, progress)
+    points, written = await practised(school, behind, rounds)
     act = await _alone(home, alone, progress) if alone else None
     return Demo(
         model=crew.model.name,
         learned=tuple(runs),
-        arms=tuple(arms),
+        arms=(*arms, points[-1].arm.model_copy(update={"name": "skills on"})),
         skills=written,
+        curve=(start, *points),
         alone=act,
         seconds=time.monotonic() - began,
     )
@@ -209,18 +234,85 @@ def _brief(crew: Crew, settings: Settings, model: Model) -> Crew:
     return replace(crew, model=model, settings=settings.model_copy(update={"budget": budget}))
 
 
-async def _skills(
-    home: Home, env: Env, luck: Crew, tasks: Sequence[Task], progress: Progress
-) -> Learned | None:
-    """Skills from all train runs that were won: the model's, and those of a random player."""
+@dataclass(frozen=True)
+class School:
+    """Who learns where, and what it is measured by."""
+
+    home: Home
+    env: Env
+    crew: Crew
+    """Plays the unseen houses."""
+    luck: Crew
+    """Plays the train houses."""
+    unseen: Sequence[Task]
+    progress: Progress
+
+
+async def practised(
+    school: School, behind: Point, rounds: Sequence[Sequence[Task]]
+) -> tuple[list[Point], Learned | None]:
+    """Skills out of all train runs that were won, round by round, and a point after each.
+
+    `behind`: what was played and spent before. The second is None where nothing was won.
+    """
+    points: list[Point] = []
+    written: Learned | None = None
+    houses, seconds, tokens = behind.houses, behind.seconds, behind.tokens
+    for number, tasks in enumerate(rounds, start=1):
+        began = time.monotonic()
+        runs = await _lucky(school, tasks)
+        made = await _skills(school)
+        written = merged(written, made) if made else written
+        seconds += time.monotonic() - began
+        houses, tokens = houses + len(tasks), tokens + tokens_of(runs)
+        tokens += made.usage.prompt_tokens + made.usage.completion_tokens if made else 0
+        shelf = Library(school.home.ledger, effects=school.home.memory.effects)
+        name = f"skills, round {number}"
+        spec = Spec(task=school.unseen[0], arm=name, recall=False, learn=False, guard=True)
+        played = await _play(name, school.crew, school.env, school.unseen, spec, school.progress)
+        points.append(
+            Point(
+                houses=houses,
+                skills=len(await off(shelf.all, env=school.env.name, status="active")),
+                arm=Arm(name=name, runs=tuple(played)),
+                seconds=seconds,
+                tokens=tokens,
+            )
+        )
+    return points, written
+
+
+def tokens_of(runs: Sequence[Trajectory]) -> int:
+    """Tokens that runs sent and received."""
+    return sum(run.usage.prompt_tokens + run.usage.completion_tokens for run in runs)
+
+
+def merged(before: Learned | None, now: Learned) -> Learned:
+    """What became of drafts over several rounds: the latest of each name, one admitted first."""
+    if before is None:
+        return now
+    found = {one.name: one for one in before.outcomes}
+    for one in now.outcomes:
+        if one.name not in found or one.admitted or not found[one.name].admitted:
+            found[one.name] = one
+    return now.model_copy(update={"outcomes": tuple(found.values())})
+
+
+async def _lucky(school: School, tasks: Sequence[Task]) -> list[Trajectory]:
+    """Train runs of the random player; every tenth is told of."""
     spec = Spec(task=tasks[0], arm="luck", recall=False, learn=False, skills=False)
 
     def some(phase: str, number: int, total: int, trajectory: Trajectory) -> None:
         if number % 10 == 0:
-            progress(phase, number, total, trajectory)
+            school.progress(phase, number, total, trajectory)
 
-    await _play("luck", luck, env, tasks, spec, some)
-    ways = await off(ways_of, env, home.ledger, whose="own", most=LUCK)
+    return await _play("luck", school.luck, school.env, tasks, spec, some)
+
+
+async def _skills(school: School) -> Learned | None:
+    """Skills from all train runs that were won: the model's, and those of the random player."""
+    env, home = school.env, school.home
+    ways = await off(ways_of, env, home.ledger, whose="own", most=sum(LUCK))
     if not ways:
         return None
     with Sandbox() as sandbox:

@@ -8,38 +8,29 @@ stopped goes on from its folder, and the page is written anew from what is there
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.typing import RcKeyType
 
 from agent.settings import load
 from agent.worlds import alfworld_data
+from bench.loop_costs import taken
 from bench.memory.growth import Point, grow, lived, script
+from bench.memory.rows import read
 from memory.embed import Embedder, HashEmbedder, MiniLM
 from memory.life import Bounds
 
 EPISODES = 10_000
 FROM = 1000
 """Episodes from which growth is read: before, everything is new."""
-INK = "#7a8390"
-"""Legible on white and on black, as a picture in Markdown can't know which it stands on."""
-COLOURS = ("#2f81f7", "#d4762c", "#3a9d5d", "#b05cc6")
-STYLE: dict[RcKeyType, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "journeyman",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
+INK = "#22302c"
+COLOURS = ("#1f6f54", "#b0643a", "#2f6db3", "#8a4fa3")
 Measure = tuple[str, str, Callable[[Point], float]]
 MEASURES: tuple[Measure, ...] = (
     ("lessons that may be shown", "", lambda point: point.entries),
@@ -66,15 +57,16 @@ def exponent(points: Sequence[Point], measure: Callable[[Point], float]) -> floa
 def table(points: Sequence[Point]) -> str:
     """The points as Markdown."""
     head = (
-        "episodes", "tasks", "drafted", "may be shown", "retired", "recalled tokens (most)",
-        "recall p50 ms", "index MB", "ledger MB", "ledger kB an episode",
+        "episodes", "tasks", "drafted", "may be shown", "retired", "duplicates",
+        "recalled tokens (most)", "recall p50 ms", "index MB", "ledger MB", "ledger kB an episode",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
     for one in points:
         mean, most = one.recalled
         cells = (
             f"{one.episodes:,}", f"{one.tasks:,}", f"{one.drafted:,}", f"{one.entries:,}",
-            f"{one.retired:,}", f"{mean:.0f} ({most})", f"{one.recall.p50:.1f}",
+            f"{one.retired:,}", str(one.duplicates), f"{mean:.0f} ({most})",
+            f"{one.recall.p50:.1f}",
             f"{one.index / 1e6:.1f}", f"{one.ledger / 1e6:.1f}",
             f"{one.ledger / one.episodes / 1e3:.1f}",
         )  # fmt: skip
@@ -94,39 +86,37 @@ def verdicts(points: Sequence[Point]) -> list[str]:
     return told
 
 
-def drawn(points: Sequence[Point]) -> str:
-    """The curves as SVG, each in a frame of its own, with episodes across."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(9.6, 5.2), layout="constrained")
-        FigureCanvasSVG(figure)
+def draw(points: Sequence[Point], out: Path) -> None:
+    """The curves as a picture, each in a frame of its own, with episodes across."""
+    with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 10, "text.color": INK}):
+        figure = Figure(figsize=(9.6, 5.2), layout="constrained", facecolor="white")
+        FigureCanvasAgg(figure)
         for at, (name, unit, measure) in enumerate(MEASURES):
             axes = figure.add_subplot(2, 2, at + 1)
             x, y = [one.episodes for one in points], [measure(one) for one in points]
             axes.plot(x, y, marker="o", markersize=4, color=COLOURS[at], linewidth=2)
-            axes.set_title(f"{name}, {unit}" if unit else name, color=INK, fontsize=11, loc="left")
+            axes.set_title(f"{name}, {unit}" if unit else name, fontsize=11, loc="left")
             axes.set_ylim(0, max(y, default=1) * 1.15 or 1)
-            axes.set_facecolor("none")
-            axes.tick_params(colors=INK)
-            axes.grid(linewidth=0.5, color=INK, alpha=0.35)
+            axes.grid(axis="y", linewidth=0.6, alpha=0.5)
             axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-            for spine in axes.spines.values():
-                spine.set_color(INK)
+            axes.spines[["top", "right"]].set_visible(False)
             if at >= 2:
-                axes.set_xlabel("episodes", color=INK)
-        out = io.StringIO()
-        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    svg = out.getvalue()
-    return "\n".join(line.rstrip() for line in svg[svg.index("<svg") :].splitlines()) + "\n"
+                axes.set_xlabel("episodes")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(out, dpi=130)
 
 
-def page(points: Sequence[Point], *, picture: str) -> str:
-    """What is told of it, as Markdown."""
+def page(points: Sequence[Point], *, picture: str, costs: str = "") -> str:
+    """What is told of it, as Markdown; `costs` is the section of `bench/loop_costs.py`."""
     told = "\n".join(f"- {line}" for line in verdicts(points))
-    return f"""# What ten thousand episodes leave behind
+    reached = max((one.episodes for one in points), default=0)
+    return (
+        f"""# What {EPISODES:,} episodes leave behind
 
 `python -m bench.growth` plays scripted episodes of ALFWorld's train games: tasks come back as work
 does (few often, many seldom), each episode drafts two lessons, and after each the rule that ships
-admits, promotes and retires. Written by that command; nothing here is typed.
+admits, promotes and retires. It has played {reached:,} of {EPISODES:,}; a run that was stopped goes
+on. Written by that command; nothing here is typed.
 
 ![Growth]({picture})
 
@@ -139,39 +129,56 @@ From {FROM:,} episodes on (0 is flat, 1 is linear):
 What a prompt carries is bounded by `memory.budget_tokens`, what may be shown by
 `memory.capacity`. The ledger keeps every run whole, so it grows with every episode; lessons that
 were retired stay in it, and can be brought back. Recalled tokens are the mean and the most over 50
-tasks that come next; the rest of a prompt does not depend on memory.
-"""
+tasks that come next; the rest of a prompt does not depend on memory. Duplicates are lessons that
+say what another says, by the rule of admission. Recall is wall clock without the embedding, on a
+machine with other work: `python -m bench.memory` measures it alone.
+
+{costs}""".rstrip()
+        + "\n"
+    )
 
 
 def main() -> None:
     """Plays on to as many episodes as are asked for, and writes page and picture."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--episodes", type=int, default=EPISODES)
+    asked.add_argument(
+        "--episodes", type=int, default=EPISODES, help="0: the page of what was played so far"
+    )
     asked.add_argument("--out", type=Path, default=load().home / "bench" / "growth")
     asked.add_argument("--page", type=Path, default=None, help="default: growth.md in --out")
     asked.add_argument("--no-model", action="store_true", help="vectors by hashing")
     given = asked.parse_args()
-    embedder: Embedder = HashEmbedder() if given.no_model else MiniLM()
     began = time.monotonic()
 
     def told(text: str) -> None:
         sys.stderr.write(f"{time.monotonic() - began:6.0f} s  {text}\n")
 
-    points = grow(
-        "life",
-        script(alfworld_data(load()), cache=given.out / "cache"),
-        given.out / "life",
-        embedder=embedder,
-        episodes=given.episodes,
-        rule=lived(Bounds()),
-        told=told,
-        listed=True,
-    )
+    points = _points(given.out / "life")
+    if given.episodes > 0:
+        embedder: Embedder = HashEmbedder() if given.no_model else MiniLM()
+        points = grow(
+            "life",
+            script(alfworld_data(load()), cache=given.out / "cache"),
+            given.out / "life",
+            embedder=embedder,
+            episodes=given.episodes,
+            rule=lived(Bounds()),
+            told=told,
+            listed=True,
+        )
     target = given.page or given.out / "growth.md"
-    picture = target.with_suffix(".svg")
-    picture.write_text(drawn(points), "utf-8")
-    target.write_text(page(points, picture=picture.name), "utf-8")
+    picture = target.parent / "pictures" / f"{target.stem}.png"
+    costs = taken(target.read_text("utf-8")) if target.is_file() else ""
+    draw(points, picture)
+    shown = picture.relative_to(target.parent)
+    target.write_text(page(points, picture=shown.as_posix(), costs=costs), "utf-8")
     told(f"wrote {target}")
+
+
+def _points(folder: Path) -> list[Point]:
+    """Those of a run that was stopped."""
+    found = (read(Point, path) for path in folder.glob("point-*.json"))
+    return sorted((one for one in found if one), key=lambda one: one.episodes)
 
 
 if __name__ == "__main__":

@@ -20,10 +20,12 @@ from server.console import err, go, out, safe, say_json, table
 from server.serving import detach, stop
 
 if TYPE_CHECKING:
-    from bench.demo import Alone, Arm, Demo
+    from bench.demo import Alone, Arm, Demo, Point
 
 PLACE = Path(".journeyman-demo")
 MARK = "made-by-journeyman-demo"
+WIDE = 42
+"""Characters from 0 to 100 % in the curve."""
 SHOWN = 8
 """Recalls that are told of."""
 
@@ -103,16 +105,20 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
     _tell_skills(result)
     if result.alone is not None:
         tell_student(result.alone)
-    _honest(result, settings, url)
+    _honest(result)
+    tell_curve(result.curve)
+    _around(result, settings, url)
 
 
 def _arms(title: str, arms: Sequence[Arm]) -> None:
     """A row for each arm: what it won, and what that cost."""
+    from bench.demo import tokens_of
+
     rows = []
     for arm in arms:
         low, high = arm.interval
         steps = sum(len(run.steps) for run in arm.runs)
-        tokens = sum(run.usage.prompt_tokens + run.usage.completion_tokens for run in arm.runs)
+        tokens = tokens_of(arm.runs)
         seconds = sum(run.usage.seconds for run in arm.runs) / max(steps, 1)
         count = len(arm.runs)
         rows.append(
@@ -171,7 +177,50 @@ def _tell_skills(result: Demo) -> None:
     out.print("  [dim]all of one: journeyman skills show NAME[/dim]")
 
 
-def _honest(result: Demo, settings: Settings, url: str) -> None:
+def tell_curve(points: Sequence[Point]) -> None:
+    """Success on unseen houses against train houses, as it was measured, and what it cost."""
+    from bench.demo import tokens_of
+
+    if len(points) < 2:
+        return
+    start, end = points[0].arm, points[-1].arm
+    out.print(f"\n[bold]The curve of this run[/bold]: solved of {len(start.runs)} unseen houses")
+    out.print(
+        f"[dim]{'houses':>6}{'0 %':>5}{'100 %':>{WIDE - 2}}{'solved':>9}{'95 % interval':>15}"
+        f"{'skills':>8}   learning so far[/dim]"
+    )
+    for one in points:
+        low, high = one.arm.interval
+        count = len(one.arm.runs)
+        solved = f"{one.arm.won}/{count}"
+        ends = f"{low:.0%} to {high:.0%}"
+        line = f"{one.houses:>6}  {bar(one.arm.won / count, low, high)}{solved:>8}{ends:>15}"
+        cost = f"{one.skills:>8}   {one.seconds:.0f} s, {one.tokens:,} tokens"
+        out.print(safe(f"{line}{cost}"), highlight=False)
+    pairs = [
+        (bool(a.score and a.score.passed), bool(b.score and b.score.passed))
+        for a, b in zip(start.runs, end.runs, strict=True)
+    ]
+    spent = [tokens_of(one.runs) / len(pairs) for one in (start, end)]
+    out.print(
+        "Houses: train houses so far, most of them a random player's; what was won became skills, "
+        "no model wrote them, and nothing else that was learned is on here.\n"
+        f"{pairs.count((False, True))} were solved only at the end, {pairs.count((True, False))} "
+        f"only at the start; a house took {spent[0]:,.0f} tokens at the start, {spent[1]:,.0f} at "
+        "the end."
+    )
+
+
+def bar(share: float, low: float, high: float) -> str:
+    """A share from 0 to 1 and its interval, drawn over `WIDE` characters."""
+    ends = [round(one * (WIDE - 1)) for one in (low, share, high)]
+    cells = ["-" if ends[0] <= at <= ends[2] else " " for at in range(WIDE)]
+    cells[ends[0]], cells[ends[2]] = "[", "]"
+    cells[ends[1]] = "o"
+    return f"|{''.join(cells)}|"
+
+
+def _honest(result: Demo) -> None:
     overlap = result.arms[1].interval[1] >= result.arms[2].interval[0]
     if overlap:
         out.print("The two arms' intervals overlap: so few houses can't tell what memory does.")
@@ -181,6 +230,9 @@ def _honest(result: Demo, settings: Settings, url: str) -> None:
         "  export OPENAI_BASE_URL=http://... OPENAI_API_KEY=...    any OpenAI-compatible server\n"
         "  export JOURNEYMAN_MODEL__FILE=qwen2.5-1.5b   after: journeyman models pull qwen2.5-1.5b"
     )
+
+
+def _around(result: Demo, settings: Settings, url: str) -> None:
     out.print(f"\n{result.seconds / 60:.1f} minutes. Look around:")
     out.print(f"  export JOURNEYMAN_HOME={safe(str(settings.home))}")
     out.print("  .venv/bin/journeyman memory list   .venv/bin/journeyman skills list")

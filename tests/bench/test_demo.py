@@ -1,4 +1,4 @@
-"""The demonstration's last act: a model and a student in the same houses, by weights alone."""
+"""The demonstration: its curve as it is measured and told, and a student beside its model."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from typing import Any
 
 import pytest
 
-from agent.home import home
+from agent.home import Home, home
 from agent.models.scripted import Policy, PolicyModel
 from agent.models.types import Message
 from agent.settings import ModelSettings, Settings
-from bench.demo import BARE, MOST, STUDENT, Alone, Arm, Taught, alone_in, served, taught
+from agent.synthesis import Learned
+from bench.demo import (
+    BARE,
+    MOST,
+    STUDENT,
+    Alone,
+    Arm,
+    Point,
+    School,
+    Taught,
+    alone_in,
+    merged,
+    practised,
+    served,
+    taught,
+)
 from distill.adapters import WEIGHTS, Adapter
 from distill.plan import Manifest, Plan
 from envs.toy import Toy
@@ -22,7 +37,10 @@ from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
 from memory.types import StepRecord, Trajectory, Usage
-from server.commands.demo import tell_student
+from server.commands.demo import WIDE, bar, tell_curve, tell_student
+from skills.admitting import Outcome
+from skills.library import Library
+from skills.types import Skill
 
 HOMES = {t.tags[1]: Toy().open(t, seed=t.seed).demonstrate()[0].text for t in Toy().tasks("train")}
 """Which drawer to open for a thing."""
@@ -149,3 +167,71 @@ def test_a_student_that_is_not_there_is_told_of_and_costs_nothing(
 ) -> None:
     tell_student(Alone(absent="no adapter named 'shipped:alfworld'"))
     assert "No student was played: no adapter named" in capsys.readouterr().out
+
+
+async def test_the_curve_is_what_was_played_with_the_skills_of_each_round(tmp_path: Path) -> None:
+    memory = Memory(Ledger(tmp_path / "ledger.db"), ListIndex(HashEmbedder()))
+    models = {"model": PolicyModel(able, name="tiny (embedded)")}
+    told: list[str] = []
+    async with home(Settings(home=tmp_path), memory=memory, models=models) as place:
+        env, crew = await place.env("toy"), await place.crew()
+        school = School(
+            home=place,
+            env=env,
+            crew=crew,
+            luck=crew,
+            unseen=env.tasks("val")[:2],
+            progress=lambda phase, at, total, _run: told.append(f"{phase} {at}/{total}"),
+        )
+        behind = Point(houses=5, skills=0, arm=arm("off", won=0, seconds=1), seconds=9, tokens=70)
+        train = env.tasks("train")
+        points, written = await practised(school, behind, [train[:1], train[1:3]])
+        kept = place.ledger.trajectories(arm="skills, round 2")
+        skills = len(school_skills(place))
+    assert [one.houses for one in points] == [6, 8]
+    assert [one.arm.name for one in points] == ["skills, round 1", "skills, round 2"]
+    assert {run.id for run in points[1].arm.runs} == {run.id for run in kept}
+    assert {run.split for one in points for run in one.arm.runs} == {"val"}
+    assert 9 < points[0].seconds < points[1].seconds
+    assert 70 < points[0].tokens < points[1].tokens, "what playing train houses took is counted"
+    assert points[1].skills == skills
+    assert written is not None
+    assert written.ways == 3
+    assert told[-1] == "skills, round 2 2/2"
+
+
+def school_skills(place: Home) -> list[Skill]:
+    return Library(place.ledger, effects=place.memory.effects).all(env="toy", status="active")
+
+
+def test_a_skill_that_was_admitted_is_told_of_though_a_later_version_fell_short() -> None:
+    def made(*outcomes: tuple[str, bool]) -> Learned:
+        some = tuple(Outcome(name=name, admitted=good, trials=3) for name, good in outcomes)
+        return Learned(ways=len(some), drafts=len(some), outcomes=some)
+
+    both = merged(made(("put", True), ("look", False)), made(("put", False), ("look", True)))
+    assert [(one.name, one.admitted) for one in both.outcomes] == [("put", True), ("look", True)]
+    assert merged(None, both) is both
+
+
+def test_the_curve_is_told_with_intervals_and_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    start = Point(houses=0, skills=0, arm=arm("off", won=1, seconds=1), seconds=0, tokens=0)
+    end = Point(houses=70, skills=3, arm=arm("on", won=4, seconds=1), seconds=83.2, tokens=9_500)
+    tell_curve((start, end))
+    told = capsys.readouterr().out
+    first, last = (line for line in told.splitlines() if "|" in line)
+    assert first.endswith("1/4      5% to 70%       0   0 s, 0 tokens")
+    assert last.endswith("4/4    51% to 100%       3   83 s, 9,500 tokens")
+    assert first.split("|")[1].index("o") < last.split("|")[1].index("o")
+    assert "3 were solved only at the end, 0 only at the start" in told
+    assert "a house took 100 tokens at the start, 100 at the end" in told.replace("\n", " ")
+    tell_curve((start,))
+    assert capsys.readouterr().out == "", "one point is no curve"
+
+
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0.0, 0.2), (1.0, 0.7, 1.0), (0.5, 0, 1)])
+def test_a_bar_has_both_ends_and_the_share(share: float, low: float, high: float) -> None:
+    drawn = bar(share, low, high)
+    assert len(drawn) == WIDE + 2
+    assert drawn.index("o") == 1 + round(share * (WIDE - 1))
+    assert drawn.count("o") == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.growth import drawn, exponent, page, verdicts
+from bench.growth import draw, exponent, page, verdicts
 from bench.memory.growth import Point, grow, lived
 from bench.memory.rows import Times, times_of
 from memory.embed import HashEmbedder
@@ -42,13 +42,14 @@ def test_the_power_of_growth_is_read_from_a_thousand_episodes_on() -> None:
     ]
 
 
-def test_the_page_has_the_table_and_the_picture_its_curves() -> None:
-    text = page(POINTS, picture="growth.svg")
-    assert "![Growth](growth.svg)" in text
-    assert "| 10,000 | 9 | 20,000 | 500 | 3 | 102 (240) | 2.0 | 4.0 | 100.0 | 10.0 |" in text
-    svg = drawn(POINTS)
-    assert svg.startswith("<svg")
-    assert "lessons that may be shown" in svg
+def test_the_page_has_the_table_how_far_it_got_and_what_rounds_cost(tmp_path: Path) -> None:
+    text = page(POINTS, picture="pictures/growth.png", costs="what a round costs")
+    assert "![Growth](pictures/growth.png)" in text
+    assert "It has played 10,000 of 10,000" in text
+    assert "| 10,000 | 9 | 20,000 | 500 | 3 | 0 | 102 (240) | 2.0 | 4.0 | 100.0 | 10.0 |" in text
+    assert text.endswith("what a round costs\n")
+    draw(POINTS, tmp_path / "pictures" / "growth.png")
+    assert (tmp_path / "pictures" / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_vectors_in_memory_leave_the_same_lessons_and_the_index_is_weighed(
