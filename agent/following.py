@@ -15,6 +15,7 @@ is possible, all choices stay. No verb, thing or place is known beforehand beyon
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from agent.recalling import parameters
 from agent.settings import SolverSettings
 from memory.consensus import NEXT, WAY
 from memory.essence import IDLE, LOOKS, MOVES, OPENS
+from memory.lexical import PLAIN
 from memory.types import Recalled, StepRecord
 from skills.grammar import Grammar, Parsed, kind
 from skills.ways import lettered
@@ -29,6 +31,9 @@ from skills.ways import lettered
 SOLVED = "Solved before: "
 WEAK = 4.0
 """Parameters in billions from which a model is left to read for itself."""
+NUMERALS = frozenset(("two", "three", "four", "five", "six", "both", "all", "every", "each"))
+"""Words by which one goal asks for more than another."""
+_WORD = re.compile(r"[^\W_]+")
 _ASIDE = (*MOVES, *OPENS, *LOOKS, "close ")
 """What a way does to get to where something is done."""
 
@@ -63,6 +68,8 @@ class Deed:
     """What kinds of things they have to be here: `lettuce`."""
     firm: tuple[bool, ...]
     """Whether the goal names it; else another may stand in its place."""
+    where: frozenset[str] = frozenset()
+    """Kinds of places that the way went to or opened for it."""
 
 
 @dataclass
@@ -134,7 +141,8 @@ def followed(
     for strictly in (True, False):
         if fits := tuple(c for c in choices if best.fits(parsed[c], strictly=strictly)):
             return fits
-    return _towards(parsed, best, usable) or tuple(choices)
+    been = Counter(kind(n) for a in done if a.startswith(MOVES) for n in grammar.parse(a).names)
+    return _towards(parsed, best, usable, been) or tuple(choices)
 
 
 def _gone(way: Way, done: Sequence[str], *, goal: str, grammar: Grammar) -> Progress | None:
@@ -142,19 +150,26 @@ def _gone(way: Way, done: Sequence[str], *, goal: str, grammar: Grammar) -> Prog
     given = _exchange(way, goal, grammar)
     if given is None:
         return None
-    deeds = tuple(
-        _deed(grammar.parse(action), given)
-        for action in way.actions
-        if not action.startswith(_ASIDE)
-    )
-    progress = Progress(deeds)
+    deeds: list[Deed] = []
+    where: set[str] = set()
+    for parsed in map(grammar.parse, way.actions):
+        if parsed.form.startswith(_ASIDE):
+            where |= {given.get(kind(name), kind(name)) for name in parsed.names}
+        else:
+            deeds.append(_deed(parsed, given, where))
+            where = set()
+    progress = Progress(tuple(deeds))
     for action in done:
         progress.go_on(grammar.parse(action))
     return progress
 
 
 def _exchange(way: Way, goal: str, grammar: Grammar) -> Mapping[str, str] | None:
-    """What the names in a way's goal are in the present one; None where the words differ."""
+    """What the names in a way's goal are in the present one; None where it asks for another thing.
+
+    Where the words are the same but for the names, these are read off. Else the goals must name as
+    many things, in one order, and agree in verbs that are commands and in numerals.
+    """
     names = {kind(name) for action in way.actions for name in grammar.parse(action).names}
     worded, values = lettered(way.goal.casefold(), names)
     pattern, known = "", set()
@@ -169,24 +184,50 @@ def _exchange(way: Way, goal: str, grammar: Grammar) -> Mapping[str, str] | None
             more = len(values[letter].split()) - 1
             pattern += rf"(?P<{letter}>\S+(?: \S+){{{more}}})"
     match = re.fullmatch(pattern, goal.casefold())
-    return match and {values[letter]: match[letter] for letter in known}
+    if match:
+        return {values[letter]: str(match[letter]) for letter in known}
+    return _by_order(way, list(values.values()), goal, grammar)
 
 
-def _deed(parsed: Parsed, given: Mapping[str, str]) -> Deed:
+def _by_order(
+    way: Way, asked: Sequence[str], goal: str, grammar: Grammar
+) -> Mapping[str, str] | None:
+    """The same for a goal that is worded otherwise; one name in it may be unknown so far."""
+    worded, values = lettered(goal.casefold(), grammar.kinds)
+    verbs = {form.split()[0] for form in grammar.forms} - {word.strip() for word in LOOKS}
+    telling = verbs | NUMERALS
+    there, here = _WORD.findall(way.goal.casefold()), _WORD.findall(worded)
+    if not asked or telling.intersection(there) != telling.intersection(here):
+        return None
+    plain = telling | PLAIN | {word for word in there if word not in asked}
+    known = [values[word] for word in here if word in values]
+    found = [values.get(word, word) for word in here if word in values or word not in plain]
+    names = list(dict.fromkeys(known if len(set(known)) == len(asked) else found))
+    given: dict[str, str] = dict(zip(asked, names, strict=False))
+    same = all(given.get(name) == name for name in asked if name in names)
+    return given if len(names) == len(asked) and same else None
+
+
+def _deed(parsed: Parsed, given: Mapping[str, str], where: Iterable[str]) -> Deed:
     kinds = [kind(name) for name in parsed.names]
     return Deed(
         form=parsed.form,
         names=parsed.names,
         kinds=tuple(given.get(one, one) for one in kinds),
         firm=tuple(one in given for one in kinds),
+        where=frozenset(where),
     )
 
 
 def _towards(
-    parsed: Mapping[str, Parsed], best: Progress, usable: Sequence[Progress]
+    parsed: Mapping[str, Parsed],
+    best: Progress,
+    usable: Sequence[Progress],
+    been: Counter[str],
 ) -> tuple[str, ...]:
     """What leads to where it can be done: to the one place that it has to be, else through the
-    door of such a place, to places that ways name, or on with the search.
+    door of such a place, to places that ways name, or on with the search: a kind of place that was
+    looked into less comes first (`been` counts them).
     """
     deed = best.next
     moves = tuple(c for c in parsed if c.startswith(MOVES))
@@ -198,11 +239,14 @@ def _towards(
         kind_
         for other in (one.next for one in usable)
         if other is not None and (other.form, other.firm) == (deed.form, deed.firm)
-        for kind_ in other.kinds
+        for kind_ in (*other.kinds, *other.where)
     }
 
     def named(some: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(c for c in some if any(kind(name) in wanted for name in parsed[c].names))
 
     there = tuple(c for c in (*doors, *moves) if bound.intersection(parsed[c].names))
-    return there or named(doors) or named(moves) or doors or moves
+    if near := there or named(doors) or named(moves) or doors:
+        return near
+    often = {c: min((been[kind(name)] for name in parsed[c].names), default=0) for c in moves}
+    return tuple(c for c in moves if often[c] == min(often.values()))

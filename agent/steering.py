@@ -15,16 +15,10 @@ from agent.kit import Kit
 from agent.loops import worthwhile
 from agent.state import State, recalled_of, seen_of, steps_of
 from envs.types import Action
+from memory.lexical import PLAIN
 from memory.text import normal
 from memory.types import Usage
 from skills.types import Call
-
-_PLAIN = """
-a an and are as at be by for from has have i in into is it its me my of on or so some that
-the their them then there these this to up was were what where which with you your
-"""
-PLAIN = frozenset(_PLAIN.split())
-"""Words that say nothing of what a text is about."""
 
 
 def steers(kit: Kit) -> bool:

@@ -38,6 +38,12 @@ _EMPTY = frozenset(
     of at by with for as and or but if so to in on there here from into see nothing
     """.split()  # noqa: SIM905 - a list of words reads better as words
 )
+_PLAIN = """
+a an and are as at be by for from has have i in into is it its me my of on or so some that
+the their them then there these this to up was were what where which with you your
+"""
+PLAIN = frozenset(_PLAIN.split())
+"""Words that say nothing of what a text is about."""
 _WORD = re.compile(r"[^\W_]+")
 _ENDING = re.compile(r"(?<=...)(ing|ed|es|s|e)$")
 

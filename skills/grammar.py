@@ -28,7 +28,8 @@ class Grammar:
     """How commands of one environment are built."""
 
     def __init__(self, commands: Iterable[str]) -> None:
-        self._names = _names_in(set(commands))
+        self._commands = frozenset(commands)
+        self._names = _names_in(self._commands)
         self._longest = max((len(name) for name in self._names), default=0)
         self._kinds = {kind(" ".join(name)) for name in self._names}
         self._known: dict[str, Parsed] = {}
@@ -37,6 +38,11 @@ class Grammar:
     def kinds(self) -> frozenset[str]:
         """Names without their numbers."""
         return frozenset(self._kinds)
+
+    @property
+    def forms(self) -> frozenset[str]:
+        """How the commands that it was made of are built."""
+        return frozenset(self.parse(command).form for command in self._commands)
 
     def parse(self, command: str) -> Parsed:
         """Form and names of a command; the longest known name counts."""
@@ -83,7 +89,7 @@ def kind(name: str) -> str:
     return " ".join(words)
 
 
-def _names_in(commands: set[str]) -> set[tuple[str, ...]]:
+def _names_in(commands: Iterable[str]) -> set[tuple[str, ...]]:
     groups: dict[tuple[str, int], list[list[str]]] = defaultdict(list)
     for command in commands:
         words = command.split()

@@ -46,6 +46,13 @@ def test_where_nothing_is_left_of_that_all_places_are_searched_and_doors_opened(
     assert next_of(here, "go to fridge 1") == {"open fridge 1"}
 
 
+def test_a_search_looks_into_each_kind_of_place_before_it_looks_into_more_of_one() -> None:
+    cabinets = tuple(f"go to cabinet {n}" for n in range(2, 9))
+    been = ("go to shelf 1", "go to cabinet 1")
+    assert next_of((*cabinets, "go to bin 1"), *been) == {"go to bin 1"}
+    assert next_of(cabinets, *been, "go to bin 1") == set(cabinets)
+
+
 def test_each_deed_is_done_with_the_present_goals_things_in_the_ways_order() -> None:
     take = "take lettuce 2 from fridge 1"
     assert next_of((*MOVES, take, "take egg 1 from fridge 1"), "go to fridge 1") == {take}
@@ -68,6 +75,28 @@ def test_what_did_not_happen_is_not_done() -> None:
     assert followed(choices, [failed], ways, goal=GOAL) == choices[:1]
 
 
+def test_what_stands_somewhere_is_looked_for_where_the_way_went_for_it() -> None:
+    look = (
+        "Solved before: look at pen under the desklamp. The way: go to bed 1 > take pen 1 from "
+        "bed 1 > go to desk 2 > use desklamp 1"
+    )
+    took, goal = "take box 1 from shelf 1", "look at box under the desklamp."
+    moves = ("go to bed 1", "go to desk 1", "go to shelf 2")
+    assert next_of(moves, took, goal=goal, text=look) == {"go to desk 1"}
+    assert next_of((*moves, "use desklamp 2"), took, goal=goal, text=look) == {"use desklamp 2"}
+
+
+def test_without_numbers_too() -> None:
+    way = "Solved before: Bring me the key. The way: open red drawer > take key > give key"
+    drawers = tuple(f"open {colour} drawer" for colour in ("blue", "red", "green"))
+    goal = "Bring me the key."
+    assert next_of(drawers, goal=goal, text=way) == {"open red drawer"}
+    assert next_of((*drawers, "take key"), drawers[1], goal=goal, text=way) == {"take key"}
+    assert next_of((*drawers, "give key"), drawers[1], "take key", goal=goal, text=way) == {
+        "give key"
+    }
+
+
 def test_two_things_are_two_and_go_to_one_place() -> None:
     goal = "put two cup in cabinet."
     took, put = "take cup 3 from shelf 1", "move cup 3 to cabinet 2"
@@ -82,12 +111,24 @@ def test_two_things_are_two_and_go_to_one_place() -> None:
     [
         "put a lettuce in diningtable.",
         "put a cool lettuce in diningtable.",
-        "clean some lettuce and put it in diningtable.",
+        "clean two lettuce and put them in diningtable.",
         "look at lettuce under the desklamp.",
     ],
 )
 def test_a_way_to_a_goal_that_is_worded_otherwise_says_nothing(goal: str) -> None:
     assert next_of((*MOVES, "inventory"), goal=goal) == {*MOVES, "inventory"}
+
+
+def test_other_words_for_the_same_are_understood_when_they_name_as_many_things() -> None:
+    goal = "clean some lettuce and put it in diningtable."
+    assert next_of((*MOVES, "inventory"), goal=goal) == {"go to shelf 1", "go to shelf 3"}
+    take = "take lettuce 2 from fridge 1"
+    assert next_of((*MOVES, take, "take egg 1 from fridge 1"), goal=goal) == {take}
+    found = "find two cup and put them in cabinet."
+    moves = ("go to cabinet 1", "go to desk 1", "inventory")
+    assert next_of(moves, goal=found, text=TWO) == set(moves), "is it find or cup?"
+    here = ("take cup 1 from shelf 1", "take egg 1 from shelf 1", *moves)
+    assert next_of(here, goal=found, text=TWO) == {here[0]}
 
 
 def test_only_ways_are_followed_not_advice() -> None:

@@ -19,6 +19,7 @@ NO_MODEL = {"JOURNEYMAN_MODEL__BASE_URL": "http://127.0.0.1:9/v1", "JOURNEYMAN_M
         (("run", "toy", "--task", "train/0/spon"), "no task named 'train/0/spon'"),
         (("run", "toy", "--split", "unseen"), "toy has no unseen tasks; splits with tasks: train"),
         (("run", "toy", "--split", "dev"), "no split named 'dev'"),
+        (("run", "toy", "--expert", "--split", "val"), "no expert shows val tasks; leave out"),
         (("run",), "which environment?; for example"),
         (("memory", "show", "Lxyz"), "no lesson named 'Lxyz'"),
         (("memory", "undo", "c1"), "no change named 'c1'"),
