@@ -103,6 +103,8 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction]) -> float:
     if action.role == "textbox":
         return 0.05
     weight = fresh * _naming(action.name, moment.goal, done)
+    if action.near:  # one of several that are alike: that of the row which the goal speaks of
+        weight *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else 0.3
     if action.role == "button" and done and done[-1].verb in ENTERS:
         weight *= 12.0 if line == _closing(moment, done[-1]) else 2.0
     return weight

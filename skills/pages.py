@@ -22,30 +22,45 @@ STUBS = '''\
 class _Page:
     """The page by roles and names; what does something says whether it could be done.
 
-    With like=True a name that differs in capitals, begins so or contains it will do.
+    With like=True a name that differs in capitals, begins so or contains it will do; near=
+    are words of the row, card or entry that the element stands in.
     """
-    def click(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
+    def click(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Clicks an element."""
         ...
-    def check(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
+    def check(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Ticks a box."""
         ...
-    def uncheck(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
+    def uncheck(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Takes the tick out of a box."""
         ...
-    def hover(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
+    def hover(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Moves the mouse over an element."""
         ...
-    def fill(self, role: str, name: str, value: str, nth: int = 1, like: bool = False) -> bool:
+    def fill(
+        self, role: str, name: str, value: str, nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Replaces the text of a field."""
         ...
-    def select(self, role: str, name: str, option: str, nth: int = 1, like: bool = False) -> bool:
+    def select(
+        self, role: str, name: str, option: str, nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Chooses an option of a list."""
         ...
     def press(self, key: str) -> bool:
         """Presses a key such as Enter."""
         ...
-    def has(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
+    def has(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         """Whether such an element stands there."""
         ...
     def shows(self, text: str) -> bool:
@@ -62,48 +77,65 @@ import re
 class _Page:
     """The page by roles and names; what does something says whether it could be done."""
 
-    def click(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
-        return self._do("click", role, name, nth, like, "")
+    def click(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._do("click", role, name, nth, like, near, "")
 
-    def check(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
-        return self._do("check", role, name, nth, like, "")
+    def check(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._do("check", role, name, nth, like, near, "")
 
-    def uncheck(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
-        return self._do("uncheck", role, name, nth, like, "")
+    def uncheck(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._do("uncheck", role, name, nth, like, near, "")
 
-    def hover(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
-        return self._do("hover", role, name, nth, like, "")
+    def hover(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._do("hover", role, name, nth, like, near, "")
 
-    def fill(self, role: str, name: str, value: str, nth: int = 1, like: bool = False) -> bool:
-        return self._do("fill", role, name, nth, like, " with " + self._quoted(value))
+    def fill(
+        self, role: str, name: str, value: str, nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._do("fill", role, name, nth, like, near, " with " + self._quoted(value))
 
-    def select(self, role: str, name: str, option: str, nth: int = 1, like: bool = False) -> bool:
+    def select(
+        self, role: str, name: str, option: str, nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
         options = [found for kind, found, _ in self._elements() if kind == "option"]
         best = self._meant(option, options, True) or option
-        return self._do("select", role, name, nth, like, " option " + self._quoted(best))
+        return self._do("select", role, name, nth, like, near, " option " + self._quoted(best))
 
     def press(self, key: str) -> bool:
         return self._done("press " + key)
 
-    def has(self, role: str, name: str = "", nth: int = 1, like: bool = False) -> bool:
-        return self._spot(role, name, nth, like) != ""
+    def has(
+        self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
+    ) -> bool:
+        return self._spot(role, name, nth, like, near) != "" and self.shows(near)
 
     def shows(self, text: str) -> bool:
         return text.casefold() in " ".join(seen().split()).casefold()
 
-    def _do(self, verb: str, role: str, name: str, nth: int, like: bool, rest: str) -> bool:
-        spot = self._spot(role, name, nth, like)
+    def _do(
+        self, verb: str, role: str, name: str, nth: int, like: bool, near: str, rest: str
+    ) -> bool:
+        spot = self._spot(role, name, nth, like, near)
         return spot != "" and self._done(verb + " " + spot + rest)
 
     def _done(self, command: str) -> bool:
         return act(command).split("\n")[0].endswith(": done")
 
-    def _spot(self, role: str, name: str, nth: int, like: bool) -> str:
+    def _spot(self, role: str, name: str, nth: int, like: bool, near: str) -> str:
         there = [(found, number) for kind, found, number in self._elements() if kind == role]
-        best = self._meant(name, [found for found, number in there if number == nth], like)
+        best = self._meant(name, [found for found, number in there if near or number == nth], like)
         if best is None:
             return ""
         spot = role + (" " + self._quoted(best) if best else "")
+        spot += " in " + self._quoted(near) if near else ""
         return spot + (" #" + str(nth) if nth > 1 else "")
 
     def _meant(self, name: str, there: list[str], like: bool) -> str | None:

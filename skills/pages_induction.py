@@ -36,8 +36,8 @@ BINDS_ONE = re.compile(r"\w(?:[\w\-'/.:@]*[\w\-'])?")
 class Part(Frozen):
     """A text of an action: the name of an element, what is entered, where a drag ends."""
 
-    what: Literal["name", "value", "to"]
-    """Which of them."""
+    what: Literal["name", "near", "value", "to"]
+    """Which of them; `near`: words of the row that it stands in."""
     text: str = ""
     """What always stands there; with a parameter, what stands before it."""
     parameter: str = ""
@@ -73,7 +73,7 @@ class PageProgram(Frozen):
 
 
 Span = tuple[int, int]
-What = Literal["name", "value", "to"]
+What = Literal["name", "near", "value", "to"]
 
 
 class _Slot(Frozen):
@@ -135,13 +135,15 @@ def _shape(action: PageAction) -> tuple[object, ...]:
     """What has to be the same in ways that are laid over each other."""
     plain = action.value if action.verb in ("press", "scroll") else ""
     to = (action.to.role, action.to.nth, action.to.at) if action.to else None
-    return action.verb, action.role, action.nth, action.at, plain, to
+    return action.verb, action.role, bool(action.near), action.nth, action.at, plain, to
 
 
 def _slots(actions: Sequence[PageAction]) -> Iterator[_Slot]:
     for number, one in enumerate(actions):
         if one.role:
             yield _Slot(move=number, what="name", label="item")
+        if one.near:
+            yield _Slot(move=number, what="near", label="item")
         if one.verb in ("fill", "select", "type"):
             yield _Slot(move=number, what="value", label=one.name or "text")
         if one.to and one.to.role:
@@ -151,6 +153,8 @@ def _slots(actions: Sequence[PageAction]) -> Iterator[_Slot]:
 def _text(action: PageAction, what: What) -> str:
     if what == "to":
         return action.to.name if action.to else ""
+    if what == "near":
+        return action.near
     return action.name if what == "name" else action.value
 
 

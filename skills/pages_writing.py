@@ -58,6 +58,7 @@ def _call(move: Move) -> str:
     name = next(part for part in move.parts if part.what == "name")
     inside = [quote(action.role), _expression(name)]
     inside += [_expression(part) for part in move.parts if part.what == "value"]
+    inside += [f"near={_expression(part)}" for part in move.parts if part.what == "near"]
     inside += [f"nth={action.nth}"] if action.nth > 1 else []
     inside += ["like=True"] if name.parameter or name.like else []
     return f"page.{action.verb.replace('-', '_')}({', '.join(inside)})"
@@ -97,6 +98,7 @@ def _filled(move: Move, star: str) -> str:
     to = action.to.model_copy(update={"name": texts["to"]}) if action.to and "to" in texts else None
     update = {
         "name": texts.get("name", action.name),
+        "near": texts.get("near", action.near),
         "value": texts.get("value", action.value),
         "to": to or action.to,
     }
