@@ -54,7 +54,7 @@ class Effort(Frozen):
     steps: int = 8
     """Actions of one way."""
     seconds: float | None = None
-    """Seconds for one kind of goal: none of its tasks is begun later, and no further attempt."""
+    """Seconds for one kind of goal; later only the ways that are known are tried on its tasks."""
 
 
 class Explored(Frozen):
@@ -98,7 +98,8 @@ async def explore(
         tried = episodes = 0
         end = math.inf if effort.seconds is None else clock() + effort.seconds
         for task in tasks[: effort.tries]:
-            if most_alike(ways) >= effort.ways or clock() >= end:
+            late = clock() >= end
+            if most_alike(ways) >= effort.ways or (late and not ways):
                 break
             way, played = await _solved(
                 env, guide, task, ways, effort=effort, late=lambda end=end: clock() >= end
@@ -167,6 +168,8 @@ async def _solved(
             way = await off(walked, env, task, actions, least=FULL)
             if way is not None:
                 return way, played
+    if ways and late():
+        return None, played
     actions, more = await search(env, guide, task, effort=effort, late=late)
     played += more
     if not actions:

@@ -305,13 +305,16 @@ LOOP = Experiment(
 
 WEB = Experiment(
     name="web",
-    title="How far do players get on web pages without having learned anything there?",
+    title="How far do players get on web pages, with skills of train pages and without?",
     note=(
         "miniwob/test is MiniWoB++'s pages of BrowserGym's public test split, one seed of each; "
         "compositions put two or three train pages under one instruction, told in order and the "
         "other way round; the site is the shop with errands that combine goals. One episode, "
         "actions as text out of what the page admits; words that may be filled in come from the "
-        "instruction. No arm has learned on pages: arms with explored skills are not here yet."
+        "instruction. Skills were found without a model by trying out train pages, and admitted by "
+        "trials on train pages that were not explored; no test page shares its task with one, and "
+        "compositions are made of them. `first` calls what fits without asking; `skills by chance` "
+        "takes a call as one admissible action among others."
     ),
     models={"135M": SMOL, "1.5B": CODER},
     measure=(
@@ -323,9 +326,21 @@ WEB = Experiment(
         ArmSpec(name="random", kind="random"),
         ArmSpec(name="bare 135M", kind="bare", model="135M"),
         ArmSpec(name="bare 1.5B", kind="bare", model="1.5B", n=20),
+        ArmSpec(name="skills first", kind="explored-chance", options={"choose": "first"}),
+        ArmSpec(name="skills by chance", kind="explored-chance"),
+        ArmSpec(name="skills 135M", kind="explored", model="135M"),
+        ArmSpec(name="skills 1.5B", kind="explored", model="1.5B", n=20),
     ),
     seeds=(0, 1, 2),
-    compare=(("bare 135M", "random"), ("bare 1.5B", "random"), ("bare 1.5B", "bare 135M")),
+    compare=(
+        ("bare 135M", "random"),
+        ("bare 1.5B", "random"),
+        ("bare 1.5B", "bare 135M"),
+        ("skills first", "random"),
+        ("skills by chance", "random"),
+        ("skills 135M", "bare 135M"),
+        ("skills 1.5B", "bare 1.5B"),
+    ),
     baseline="random",
 )
 

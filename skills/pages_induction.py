@@ -2,8 +2,9 @@
 
 Ways that do the same to elements of the same roles are laid over each other. A name or a text that
 is the same in all of them is part of the program; one that varies has to stand in the goal, and
-becomes a parameter, as does whatever the goal puts between quotation marks. What a page says when
-it worked, and did not say before, becomes the program's check. No word of any site stands here.
+becomes a parameter, as does whatever the goal puts between quotation marks. What all ways found
+there at first is what the program looks for before it does anything. What a page says when it
+worked, and did not say before, becomes the program's check. No word of any site stands here.
 """
 
 from __future__ import annotations
@@ -18,15 +19,22 @@ from typing import Literal
 from envs.pages import PageAction
 from envs.types import Frozen
 from skills.pages import of_pages, understood
+from skills.pages_lists import BINDS_LIST, collapsed, listed
+from skills.pages_words import (
+    Span,
+    affixes_of,
+    digits,
+    found_in,
+    inner,
+    merged,
+    phrase,
+    quoted,
+)
 from skills.program import TAKEN
 from skills.types import Shown
 
 LEAST = 2
-"""Ways with goals of their own that a program is written from."""
-SHORTEST = 3
-"""Letters of a word of a goal by which a longer name is known."""
-COMMON = frozenset("the and for with from into this that".split())  # noqa: SIM905
-"""Words of a goal by which nothing is known."""
+"""Ways through tasks of their own that a program is written from."""
 BINDS = re.compile(r"\w[\w \-']*")
 """What a parameter outside of quotation marks can stand for (`skills/calling.py`)."""
 BINDS_ONE = re.compile(r"\w(?:[\w\-'/.:@]*[\w\-'])?")
@@ -46,6 +54,8 @@ class Part(Frozen):
     """What stands behind the parameter."""
     like: bool = False
     """Without a parameter: names begin so, and go on with a number that changes (`Cart (3)`)."""
+    case: Literal["", "upper", "lower"] = ""
+    """How the parameter is entered: as it stands in the goal, in capitals, in small letters."""
 
 
 class Move(Frozen):
@@ -55,6 +65,10 @@ class Move(Frozen):
     """One of the actions that it comes from: verb, role and number hold for all of them."""
     parts: tuple[Part, ...] = ()
     """Its texts."""
+    there: bool = False
+    """All ways found its element there at first."""
+    each: bool = False
+    """It is done to each of a list, which its parameter stands for."""
 
 
 class PageProgram(Frozen):
@@ -72,7 +86,6 @@ class PageProgram(Frozen):
     """Which of the ways it was written from."""
 
 
-Span = tuple[int, int]
 What = Literal["name", "near", "value", "to"]
 
 
@@ -83,6 +96,8 @@ class _Slot(Frozen):
     what: What
     label: str
     """What a parameter there would be called."""
+    each: bool = False
+    """It stands for a list."""
 
 
 @dataclass
@@ -92,6 +107,7 @@ class _Row:
     number: int
     shown: Shown
     actions: list[PageAction]
+    lists: frozenset[int]
     texts: list[str]
     found: list[Span] = field(default_factory=list)
     """For each text that is open: where it stands in the goal."""
@@ -120,15 +136,20 @@ class _Row:
 def induce_pages(shown: Sequence[Shown]) -> list[PageProgram]:
     """Programs from successful ways through pages, those that most ways support first."""
     groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
-    for number, way in enumerate(shown):
-        if of_pages(way.actions):
-            actions = [one for line in way.actions if (one := understood(line))]
-            texts = [_text(actions[slot.move], slot.what) for slot in _slots(actions)]
-            kind = way.task.tags[:1]
-            row = _Row(number=number, shown=way, actions=actions, texts=texts)
-            groups[(*kind, *map(_shape, actions))].append(row)
+    plain = {n: _understood(way) for n, way in enumerate(shown) if of_pages(way.actions)}
+    verbs = listed([(shown[number].task.goal, actions) for number, actions in plain.items()])
+    for number, whole in plain.items():
+        way = shown[number]
+        actions, lists = collapsed(way.task.goal, whole, verbs=verbs)
+        texts = [_text(actions[slot.move], slot.what) for slot in _slots(actions, lists)]
+        row = _Row(number=number, shown=way, actions=actions, lists=lists, texts=texts)
+        groups[(way.task.tags[:1], lists, *map(_shape, actions))].append(row)
     programs = [one for rows in groups.values() for one in _laid_over(rows)]
     return sorted(programs, key=lambda one: (-len(one.ways), one.goal, len(one.moves)))
+
+
+def _understood(way: Shown) -> list[PageAction]:
+    return [one for line in way.actions if (one := understood(line))]
 
 
 def _shape(action: PageAction) -> tuple[object, ...]:
@@ -138,10 +159,11 @@ def _shape(action: PageAction) -> tuple[object, ...]:
     return action.verb, action.role, bool(action.near), action.nth, action.at, plain, to
 
 
-def _slots(actions: Sequence[PageAction]) -> Iterator[_Slot]:
+def _slots(actions: Sequence[PageAction], lists: frozenset[int]) -> Iterator[_Slot]:
     for number, one in enumerate(actions):
+        each = number in lists
         if one.role:
-            yield _Slot(move=number, what="name", label="item")
+            yield _Slot(move=number, what="name", label="items" if each else "item", each=each)
         if one.near:
             yield _Slot(move=number, what="near", label="item")
         if one.verb in ("fill", "select", "type"):
@@ -160,9 +182,9 @@ def _text(action: PageAction, what: What) -> str:
 
 def _laid_over(rows: Sequence[_Row]) -> Iterator[PageProgram]:
     """Programs of ways that do the same to elements of the same roles."""
-    if len({row.goal for row in rows}) < LEAST:
+    if len({row.shown.task.key for row in rows}) < LEAST:
         return
-    slots = list(_slots(rows[0].actions))
+    slots = list(_slots(rows[0].actions, rows[0].lists))
     counts = {
         at: before for at, slot in enumerate(slots) if (before := _counting(rows, at, slot.what))
     }
@@ -170,25 +192,34 @@ def _laid_over(rows: Sequence[_Row]) -> Iterator[PageProgram]:
         at
         for at in range(len(slots))
         if (len({row.texts[at] for row in rows}) > 1 and at not in counts)
-        or all(_quoted(row.goal, row.texts[at]) for row in rows)
+        or slots[at].each
+        or all(quoted(row.goal, row.texts[at]) for row in rows)
     ]
-    affixes = {at: _affixes([row.texts[at] for row in rows]) for at in open_}
+    affixes = {
+        at: ("", "") if slots[at].each else affixes_of([row.texts[at] for row in rows])
+        for at in open_
+    }
     parts: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
     for row in rows:
         found = [
-            _found(row.goal, row.texts[at], affixes[at], part=slots[at].what != "value" or None)
-            for at in open_
+            found_in(row.goal, row.texts[at], affixes[at], part=_in_part(slots[at])) for at in open_
         ]
         row.found = [one for one in found if one]
-        if row.found and len(row.found) == len(open_):
-            row.spans = _merged(row.found)
-            if all(_binds(row.goal, span) for span in row.spans):
+        if len(row.found) == len(open_):
+            row.spans = merged(row.found)
+            lists = {row.found[n] for n, at in enumerate(open_) if slots[at].each}
+            if all(_binds(row.goal, span, listed=span in lists) for span in row.spans):
                 parts[(row.between(), row.held)].append(row)
     for mine in parts.values():
         if len(mine) < len(rows):
             yield from _laid_over(mine)  # what varied among all may be the same in these
         else:
             yield _program(mine, slots, open_, affixes, counts)
+
+
+def _in_part(slot: _Slot) -> bool:
+    """Whether a part of what stands there may be what a goal speaks of."""
+    return slot.what != "value" and not slot.each
 
 
 def _program(
@@ -211,31 +242,65 @@ def _program(
     for at, slot in enumerate(slots):
         if at in holders:
             before, after = kept[at]
-            part = Part(what=slot.what, text=before, parameter=names[holders[at]], after=after)
+            part = Part(
+                what=slot.what,
+                text=before,
+                parameter=names[holders[at]],
+                after=after,
+                case=_case(rows, at, open_.index(at)),
+            )
         else:
             part = Part(what=slot.what, text=counts.get(at, first.texts[at]), like=at in counts)
         parts[slot.move].append(part)
+    lists = {holders[at] for at in open_ if slots[at].each}
     wording = first.between()[0]
     for number, fixed in enumerate(first.between()[1:]):
         quoted = wording.endswith('"') and fixed.startswith('"')
         several = not quoted and any(" " in row.values()[number] for row in rows)
-        wording += "{" + names[number] + ("+" if several else "") + "}" + fixed
+        mark = "," if number in lists else "+" if several else ""
+        wording += "{" + names[number] + mark + "}" + fixed
     return PageProgram(
         goal=wording,
         parameters=tuple(names),
         moves=tuple(
-            Move(action=one, parts=tuple(parts[number])) for number, one in enumerate(first.actions)
+            Move(
+                action=one,
+                parts=tuple(parts[number]),
+                there=number not in first.lists and _there(rows, number),
+                each=number in first.lists,
+            )
+            for number, one in enumerate(first.actions)
         ),
         said=_said(rows, names),
         ways=tuple(row.number for row in rows),
     )
 
 
+def _there(rows: Sequence[_Row], number: int) -> bool:
+    """Whether every way could have done this to its element at first."""
+    for row in rows:
+        spot = row.actions[number].spot
+        begun = (understood(line) for line in row.shown.first.admissible or ())
+        if spot is None or spot.at or not any(one and one.spot == spot for one in begun):
+            return False
+    return True
+
+
+def _case(rows: Sequence[_Row], at: int, number: int) -> Literal["", "upper", "lower"]:
+    """How a text is written, where that is not as the goals write it."""
+    pairs = [(row.texts[at], row.goal[slice(*row.found[number])]) for row in rows]
+    if all(text == told for text, told in pairs):
+        return ""
+    if all(text == told.upper() for text, told in pairs):
+        return "upper"
+    return "lower" if all(text == told.lower() for text, told in pairs) else ""
+
+
 def _affixed(rows: Sequence[_Row], at: int, affixes: tuple[str, str]) -> bool:
     """Whether what was found of a text in all goals is what stands between its affixes."""
-    inner = [_inner(row.texts[at], affixes) for row in rows]
-    told = all(_phrase(row.goal, one) for row, one in zip(rows, inner, strict=True))
-    return any(affixes) and told and all(map(_digits, inner))
+    texts = [inner(row.texts[at], affixes) for row in rows]
+    told = all(phrase(row.goal, one) for row, one in zip(rows, texts, strict=True))
+    return any(affixes) and told and all(map(digits, texts))
 
 
 def _counting(rows: Sequence[_Row], at: int, what: What) -> str:
@@ -246,87 +311,17 @@ def _counting(rows: Sequence[_Row], at: int, what: What) -> str:
     if what != "name" or len(set(texts)) < LEAST or len(plain) > 1 or not before.strip():
         return ""
     numbers = [(row.goal, re.findall(r"\d+", row.texts[at])) for row in rows]
-    return "" if all(_phrase(goal, one) for goal, some in numbers for one in some) else before
+    return "" if all(phrase(goal, one) for goal, some in numbers for one in some) else before
 
 
-def _digits(text: str) -> bool:
-    return any(letter.isdigit() for letter in text)
-
-
-def _inner(text: str, affixes: tuple[str, str]) -> str:
-    return text[len(affixes[0]) : len(text) - len(affixes[1])]
-
-
-def _affixes(texts: Sequence[str]) -> tuple[str, str]:
-    """What all of them begin and end with, up to a blank."""
-    before = _beginning(texts)
-    before = before[: before.rfind(" ") + 1]
-    after = _beginning([text[len(before) :][::-1] for text in texts])[::-1]
-    after = after[after.find(" ") :] if " " in after else ""
-    return before, after
-
-
-def _beginning(texts: Sequence[str]) -> str:
-    """The characters that all of them begin with."""
-    same = [len(set(letters)) == 1 for letters in zip(*texts, strict=False)]
-    return texts[0][: same.index(False) if False in same else len(same)]
-
-
-def _found(goal: str, text: str, affixes: tuple[str, str], *, part: bool | None) -> Span | None:
-    """Where a text stands in a goal: what is between its affixes, if that is a number of sorts,
-    else the whole, else (with `part`) the longest run of the goal's words that is in it.
-    """
-    inner = _inner(text, affixes)
-    if any(affixes) and _digits(inner) and (span := _phrase(goal, inner)):
-        return span
-    if span := _phrase(goal, text):
-        return span
-    best: Span | None = None
-    words = [found.span() for found in re.finditer(r"[\w'-]+", goal)] if part else []
-    for one, (begin, _) in enumerate(words):
-        for _, end in words[one:]:
-            piece = goal[begin:end]
-            if not _phrase(text, piece):
-                break
-            told = [w for w in re.findall(r"[\w'-]+", piece.casefold()) if w not in COMMON]
-            if max(map(len, told), default=0) >= SHORTEST and (
-                best is None or end - begin > best[1] - best[0]
-            ):
-                best = (begin, end)
-    return best
-
-
-def _phrase(text: str, piece: str) -> Span | None:
-    """Where `piece` stands in `text` as whole words, in capitals or not."""
-    if not piece.strip():
-        return None
-    pattern = rf"(?<!\w){re.escape(piece.strip())}(?!\w)"
-    found = re.search(pattern, text, re.IGNORECASE)
-    return found.span() if found else None
-
-
-def _quoted(goal: str, text: str) -> bool:
-    return bool(text) and f'"{text}"'.casefold() in goal.casefold()
-
-
-def _merged(spans: Sequence[Span]) -> list[Span]:
-    """Spans that overlap as one, in order."""
-    merged: list[Span] = []
-    for begin, end in sorted(spans):
-        if merged and begin < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((begin, end))
-    return merged
-
-
-def _binds(goal: str, span: Span) -> bool:
+def _binds(goal: str, span: Span, *, listed: bool) -> bool:
     """Whether a parameter can stand for what is there (`skills/calling.py`)."""
     begin, end = span
     if goal[begin - 1 : begin] == goal[end : end + 1] == '"':
         return True
     value = goal[begin:end]
-    return bool(BINDS.fullmatch(value) or BINDS_ONE.fullmatch(value))
+    patterns = (BINDS, BINDS_ONE, *([BINDS_LIST] if listed else []))
+    return any(pattern.fullmatch(value) for pattern in patterns)
 
 
 def _names(labels: Sequence[str]) -> list[str]:

@@ -10,20 +10,29 @@ from skills.pages_induction import Move, PageProgram, Part
 from skills.types import Draft
 from skills.writing import named
 
+ONE = "this_one"
+"""What one thing of a list is called in programs."""
+
 
 def written_pages(programs: Sequence[PageProgram], *, taken: set[str]) -> list[Draft]:
-    """A draft for each program; names in `taken` are not given again, and grow by these."""
+    """A draft for each program, and one for all that do the same under goals of several wordings;
+    names in `taken` are not given again, and grow by these.
+    """
     drafts: list[Draft] = []
+    alike: dict[tuple[object, ...], list[PageProgram]] = {}
     for program in programs:
-        name = named((program.goal,), program.parameters, taken)
+        alike.setdefault((program.parameters, *_body(program)), []).append(program)
+    for same in alike.values():
+        program, goals = same[0], tuple(dict.fromkeys(one.goal for one in same))
+        name = named(goals, program.parameters, taken)
         taken.add(name)
         drafts.append(
             Draft(
                 name=name,
                 code=_function(name, program),
-                goals=(program.goal,),
+                goals=goals,
                 requires=tuple(dict.fromkeys(_filled(move, "*") for move in program.moves)),
-                ways=program.ways,
+                ways=tuple(sorted({number for one in same for number in one.ways})),
             )
         )
     return drafts
@@ -39,13 +48,43 @@ def _function(name: str, program: PageProgram) -> str:
         f"    Does {_clean(told)}.",
         '    """',
     ]
+    return "\n".join([*lines, *_body(program), ""])
+
+
+def _body(program: PageProgram) -> list[str]:
+    lines: list[str] = []
+    for check in dict.fromkeys(_look(move) for move in program.moves[1:] if move.there):
+        lines += [f"    if not {check}:", "        return False"]
     for move in program.moves:
-        lines += [f"    if not {_call(move)}:", "        return False"]
+        lines += _each(move) if move.each else _done(_call(move))
     if program.said:
         lines.append(f"    return page.shows({_formatted(program.said)})")
     else:
         lines.append("    return None  # the page does not say whether it was what was asked")
-    return "\n".join([*lines, ""])
+    return lines
+
+
+def _done(call: str) -> list[str]:
+    return [f"    if not {call}:", "        return False"]
+
+
+def _each(move: Move) -> list[str]:
+    """A loop over a list; its things are told apart by commas and by `and`."""
+    (part,) = (one for one in move.parts if one.what == "name")
+    one = part.model_copy(update={"parameter": ONE})
+    inner = _done(_call(move.model_copy(update={"parts": (one,)})))
+    head = f'    for {ONE} in {part.parameter}.replace(" and ", ", ").split(", "):'
+    return [head, *(f"    {line}" for line in inner)]
+
+
+def _look(move: Move) -> str:
+    """Whether the element of a move stands there, as an expression."""
+    name = next(part for part in move.parts if part.what == "name")
+    inside = [quote(move.action.role), _expression(name)]
+    inside += [f"near={_expression(part)}" for part in move.parts if part.what == "near"]
+    inside += [f"nth={move.action.nth}"] if move.action.nth > 1 else []
+    inside += ["like=True"] if name.parameter or name.like else []
+    return f"page.has({', '.join(inside)})"
 
 
 def _call(move: Move) -> str:
@@ -73,6 +112,8 @@ def _command(move: Move) -> str:
 def _expression(part: Part) -> str:
     if not part.parameter:
         return quote(part.text)
+    if part.case:
+        return f"{part.parameter}.{part.case}()"
     if not (part.text or part.after):
         return part.parameter
     return "f" + quote(_braced(part.text) + "{" + part.parameter + "}" + _braced(part.after))

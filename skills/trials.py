@@ -22,6 +22,7 @@ from memory.intervals import wilson
 from skills.calling import bound, success
 from skills.library import Library
 from skills.mutants import mutants
+from skills.pages import spoken_of
 from skills.playing import Stage, play
 from skills.program import problems
 from skills.sandbox import Sandbox
@@ -185,16 +186,29 @@ def trial(
 
 
 def solving(ground: Ground, skill: Skill, source: str, *, bounds: Bounds) -> list[Trial]:
-    """Trials on tasks that it says it solves; ends early where it can't be admitted any more."""
+    """Trials on tasks that it says it solves; ends early where it can't be admitted any more.
+
+    A program for pages that looks, finds nothing that it knows, and leaves everything as it was has
+    declined, where it does not do so in more than half of the tasks.
+    """
     rests_on = ground.library.closure(skill, latest=True)
     tasks = tasks_for(ground.env, skill, most=bounds.solve, rests_on=rests_on)
     trials: list[Trial] = []
     for task in tasks:
         trials.append(trial(ground, skill, source, task))
-        failed = sum(not one.passed for one in trials)
-        if wilson(len(tasks) - failed, len(tasks))[0] < bounds.floor:
-            break
-    return trials
+        left = [one for one in trials if _left_alone(one)] if spoken_of(skill.code) else []
+        failed = sum(not one.passed for one in trials) - len(left)
+        played = len(tasks) - len(left)
+        if len(left) > len(tasks) // 2 or wilson(played - failed, played)[0] < bounds.floor:
+            return trials
+    if not spoken_of(skill.code):
+        return trials
+    declined = {"purpose": "decline", "passed": True}
+    return [one.model_copy(update=declined) if _left_alone(one) else one for one in trials]
+
+
+def _left_alone(trial: Trial) -> bool:
+    return trial.steps == 0 and trial.claimed is False and not trial.error
 
 
 def declining(

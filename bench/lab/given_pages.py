@@ -33,12 +33,12 @@ from skills.types import Shown
 
 EFFORT = Effort(ways=4, tries=6, episodes=30, steps=7)
 """How much each kind of train task is tried; at most half of its tasks are."""
-LEAST_S = 12.0
-"""Seconds that a kind of task gets, however many kinds there are."""
+KIND_S = 12.0
+"""Seconds of exploring for each kind of task, where that comes to more than `SECONDS`."""
 BOUNDS = Bounds(solve=16, decline=2, keep=2, mutants=6, mutant_tasks=2)
 """How much a skill has to show."""
-SECONDS = 450.0
-"""Of exploring in one environment; kinds that are left then stay without skills."""
+SECONDS = 300.0
+"""Of exploring in one environment at least; kinds that are left then stay without skills."""
 SEEDS = 24
 """Pages of each MiniWoB++ train task that a skill may be tried on, explored ones included."""
 FEW = 6
@@ -127,11 +127,12 @@ def _learned_in(env: Env) -> Env:
 async def _ways(
     env: Env, *, effort: Effort, seconds: float, clock: Clock, told: Told
 ) -> list[Shown]:
-    """Ways through train tasks, kind by kind, until so many seconds have passed."""
+    """Ways through train tasks, kind by kind, for a bounded time."""
     wide = Wider(env, ()) if isinstance(env, MiniWob) else env
     kinds = by_type(wide.tasks("train"))
-    share = effort.seconds or max(LEAST_S, seconds / max(1, len(kinds)))
-    end = clock() + seconds
+    most = max(seconds, KIND_S * len(kinds))
+    share = effort.seconds or most / max(1, len(kinds))
+    end = clock() + most
     found: list[Explored] = []
     for number, (kind, tasks) in enumerate(kinds.items(), start=1):
         if clock() >= end:

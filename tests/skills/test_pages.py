@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from envs.types import Action, Step, Task
+from skills.calling import bound
 from skills.pages import STUBS, equipped, of_pages, spoken_of
 from skills.pages_induction import induce_pages
 from skills.pages_writing import written_pages
@@ -201,3 +202,78 @@ def test_ways_that_have_too_little_in_common_become_nothing() -> None:
     assert drafts(way("Buy tea.", 'click link "Tea"'), other) == []
     unbound = [way(f"Buy at {x}.", f'click link "{x}"') for x in ("a (b) c", "d (e) f")]
     assert drafts(*unbound) == []
+
+
+def opened(goal: str, *actions: str, offered: Sequence[str] = (), kind: str = "k") -> Shown:
+    """A way whose page offered some actions at first."""
+    plain = way(goal, *actions, kind=kind)
+    return plain.model_copy(update={"first": Step(observation="page", admissible=tuple(offered))})
+
+
+def test_what_is_done_to_each_of_a_list_is_one_move() -> None:
+    (draft,) = drafts(
+        way("Tick red and go.", 'check checkbox "red"', 'click button "Go"'),
+        way("Tick a, b4 and c and go.", *(f'check checkbox "{x}"' for x in ("c", "a", "b4"))),
+        way(
+            "Tick a, b4 and c and go.",
+            *(f'check checkbox "{x}"' for x in ("c", "a", "b4")),
+            'click button "Go"',
+        ),
+        way("Tick x, y and go.", 'check checkbox "x"', 'check checkbox "y"', 'click button "Go"'),
+    )
+    assert draft.goals == ("Tick {items,} and go.",)
+    assert draft.ways == (0, 2, 3)
+    assert '    for this_one in items.replace(" and ", ", ").split(", "):' in draft.code
+    assert '        if not page.check("checkbox", this_one, like=True):' in draft.code
+    assert bound(draft.goals, "Tick p, q and go.") == {"items": "p, q"}
+    assert not problems(draft.code, draft.name)
+
+
+def test_a_list_is_gone_through(sandbox: Sandbox) -> None:
+    (draft,) = drafts(
+        way("Open Camping lantern, Cart (3) now", 'click link "Camping lantern"'),
+        way("Open a, b now", 'click link "a"', 'click link "b"'),
+        way("Open c, d, e now", 'click link "d"', 'click link "c"', 'click link "e"'),
+    )
+    body = f"{draft.name}('Cart (3), Camping lantern') is None\n{draft.code}"
+    played = done(sandbox, body)
+    links = ['click link "Cart (3)"', 'click link "Camping lantern"']
+    assert ([one.text for one in played.actions], played.claimed) == (links, True), played
+
+
+def test_what_is_entered_in_capitals_is_written_so() -> None:
+    (draft,) = drafts(
+        way('Type "ann" in capitals.', 'fill textbox with "ANN"', "press Enter"),
+        way('Type "Bo" in capitals.', 'fill textbox with "BO"', "press Enter"),
+    )
+    assert 'page.fill("textbox", "", text.upper())' in draft.code
+
+
+def test_a_program_looks_for_what_it_needs_before_it_does_anything() -> None:
+    offered = ('fill textbox with "x"', 'click button "Go"')
+    (draft,) = drafts(
+        opened('Say "a".', 'fill textbox with "a"', 'click button "Go"', offered=offered),
+        opened('Say "b".', 'fill textbox with "b"', 'click button "Go"', offered=offered),
+    )
+    first, second, _ = [one.strip() for one in draft.code.splitlines() if "if not" in one]
+    assert first == 'if not page.has("button", "Go"):'
+    assert second.startswith("if not page.fill(")
+
+
+def test_one_program_for_several_wordings() -> None:
+    (draft,) = drafts(
+        way('Say "a".', 'fill textbox with "a"', kind="say"),
+        way('Say "b".', 'fill textbox with "b"', kind="say"),
+        way('Note "c" down.', 'fill textbox with "c"', kind="note"),
+        way('Note "d" down.', 'fill textbox with "d"', kind="note"),
+    )
+    assert sorted(draft.goals) == ['Note "{text}" down.', 'Say "{text}".']
+    assert draft.ways == (0, 1, 2, 3)
+
+
+def test_the_same_goal_on_other_pages_is_enough_to_write_from() -> None:
+    one = way("Close it.", 'click button "Close"')
+    other = one.model_copy(update={"task": one.task.model_copy(update={"key": "another page"})})
+    (draft,) = drafts(one, other)
+    assert (draft.goals, draft.ways) == (("Close it.",), (0, 1))
+    assert drafts(one, one) == []
