@@ -183,25 +183,30 @@ def _purge(
         index.mark(origin=memory.ledger.origin, generation=0)
         held += index.sweep()
     checkpoints: list[str] = []
-    exports: tuple[str, ...] = ()
     if home is not None:
         seen = [*texts, *gone, *skills.words, *words]
         checkpoints = schema.threads_with(home / "checkpoints.db", seen)
         held += not schema.drop_threads(home / "checkpoints.db", checkpoints)
-        exports = (*clean_exports(home, set(ids)), *clean_folders(home, skills.codes))
-        exports += clean_rounds(home, words)
     return Purged(
         lessons=tuple(ids),
         skills=skills.ids,
         detached=tuple(scrub),
         runs=gone,
         checkpoints=tuple(checkpoints),
-        exports=exports,
+        exports=_cleaned(home, ids, skills.codes, words) if home is not None else (),
         runs_left=holding,
         files_left=still_holding(home, [*texts, *skills.codes, *words]) if home is not None else (),
         server=memory.ledger.name if memory.ledger.served else "",
         open_elsewhere=held,
     )
+
+
+def _cleaned(
+    home: Path, ids: Sequence[str], codes: Sequence[str], words: Sequence[str]
+) -> tuple[str, ...]:
+    """Takes what was deleted out of the files of a home; which files those were."""
+    found = (*clean_exports(home, set(ids)), *clean_folders(home, codes))
+    return (*found, *clean_rounds(home, words))
 
 
 # what there is
