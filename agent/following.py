@@ -203,7 +203,8 @@ def _by_order(
     known = [values[word] for word in here if word in values]
     found = [values.get(word, word) for word in here if word in values or word not in plain]
     names = list(dict.fromkeys(known if len(set(known)) == len(asked) else found))
-    given: dict[str, str] = dict(zip(asked, names, strict=False))
+    given: dict[str, str] = {}
+    given.update(zip(asked, names, strict=False))
     same = all(given.get(name) == name for name in asked if name in names)
     return given if len(names) == len(asked) and same else None
 

@@ -68,8 +68,7 @@ class SolverSettings(Frozen):
     break_loops: bool = True
     """Withdraw an action that was done twice in the same situation without effect."""
     follow: bool | None = None
-    """Take first what a recalled way would do next here (`agent/following.py`); None: where the
-    model's name says that it has less than 4B parameters."""
+    """Take first what a recalled way would do next here; None: below 4B parameters, by the name."""
     temperature: float = Field(default=0.0, ge=0)
     """0 is greedy."""
     retries: int = Field(default=0, ge=0)
@@ -123,8 +122,7 @@ class SkillSettings(Frozen):
     """Most calls that are offered before an action."""
     choose: Literal["model", "first"] | None = None
     """Who decides on a call: the model, among its actions; or `first`: the best proven skill for
-    the goal is called without asking. None: the model, but `first` for students, which were taught
-    to act and not to call."""
+    the goal is called without asking. None: the model; `first` for students, taught to act."""
 
 
 SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]
