@@ -118,6 +118,7 @@ async def evolve(
     Raises `Refused` for other settings than those that these rounds were begun with.
     """
     loop = replace(loop, tag=await off(_same, loop))
+    loop.told(_plan(loop, most))
     start = await stage(loop.folder / "start.json", Held, lambda: measure(loop, 0))
     done = Evolution(name=loop.name, start=start)
     seen(done)
@@ -133,7 +134,8 @@ async def measure(loop: Loop, number: int) -> Held:
     """Success after a round on val tasks that no gate plays; nothing is learned of it."""
     crew, tasks = await loop.crew(), kept_apart(loop.env, n=loop.bounds.held)
     arm = f"{HELD_OUT}/{loop.arm}/{number}"
-    heard = counted(loop.told, arm, len(tasks))
+    when = f"after round {number}" if number else "before anything is learned"
+    heard = counted(loop.told, f"held-out tasks {when}", len(tasks))
     runs = await once(crew, loop.env, specs(tasks, arm), at_once=loop.at_once, heard=heard)
     return await off(held_by, crew.model.name, runs)
 
@@ -145,7 +147,7 @@ async def _round(loop: Loop, so_far: Evolution, number: int) -> Evolved:
     loop.told(f"round {number}: {len(drawn.tasks)} train tasks ({drawn.why})")
     crew, arm = await loop.crew(), f"{loop.arm}/round-{number}"
     wanted = [Spec(task=task, seed=task.seed, arm=arm, learn=loop.lessons) for task in drawn.tasks]
-    heard = counted(loop.told, arm, len(wanted))
+    heard = counted(loop.told, f"round {number}, train tasks", len(wanted))
     runs = await once(crew, loop.env, wanted, at_once=loop.at_once, heard=heard)
     proposals: list[Proposal] = []
     decided: list[Decided] = []
@@ -187,6 +189,7 @@ async def _considered(
             bounds=loop.bounds,
             at_once=loop.at_once,
             told=loop.told,
+            label=f"round {number}, {name}",
         )
         changes = await loop.proposers[name](desk).propose(runs)
         return Proposal(
@@ -195,20 +198,22 @@ async def _considered(
 
     async def judged() -> _Judged:
         batch = new_id("B", seconds=(await loop.crew()).memory.ledger.now())
-        return _Judged(decision=await _decide(loop, proposal, who), batch=batch)
+        label = f"round {number}, {name}"
+        return _Judged(decision=await _decide(loop, proposal, who, label=label), batch=batch)
 
-    loop.told(f"round {number}: {name} looks at {len(runs)} runs")
+    loop.told(f"round {number}, {name}: is asked what to change, after {len(runs)} runs")
     proposal = await stage(place / f"{name}.proposed.json", Proposal, proposed)
     if not proposal.changes:
-        loop.told(f"round {number}: {name}: nothing new{_why(proposal.note)}")
+        loop.told(f"round {number}, {name}: proposes nothing{_why(proposal.note)}")
         return proposal, None
+    about = tuple(said(one) for one in proposal.changes)
+    loop.told(f"round {number}, {name}: proposes: {'; '.join(about)}")
     found = await stage(place / f"{name}.judged.json", _Judged, judged)
     written = await _written(loop, proposal, found, why=f"round {number} of {loop.name}")
     kept = all(one.decision == "applied" for one in written)
     decision = found.decision.model_copy(update={"promote": found.decision.promote and kept})
-    about = tuple(said(one) for one in proposal.changes)
-    done = "kept" if decision.promote else "refused"
-    loop.told(f"round {number}: {name}: {done}: {'; '.join(about)}: {decision}")
+    done = "kept, as" if decision.promote else "refused, because"
+    loop.told(f"round {number}, {name}: {done} {decision}")
     ledger = (await loop.crew()).memory.ledger
     played = [await off(ledger.trajectory, run) for run in decision.evidence.runs]
     return proposal, Decided(
@@ -221,7 +226,7 @@ async def _considered(
     )
 
 
-async def _decide(loop: Loop, proposal: Proposal, who: str) -> Decision:
+async def _decide(loop: Loop, proposal: Proposal, who: str, *, label: str) -> Decision:
     if _students(proposal) and loop.school is not None:
         ledger = (await loop.crew()).memory.ledger
         now = await off(current, ledger)
@@ -229,7 +234,8 @@ async def _decide(loop: Loop, proposal: Proposal, who: str) -> Decision:
 
     def watch(at: Seen) -> None:
         if at.done % 10 == 0:
-            loop.told(f"{who}: {at.done} of at most {at.most} pairs")
+            what = f"{at.done} of at most {at.most} val tasks played with it and without"
+            loop.told(f"{label}, gate: {what}")
 
     arena = Arena(await loop.crew(), loop.env, loop.bounds, at_once=loop.at_once, watch=watch)
     return await judge(arena, proposal, name=who)
@@ -277,6 +283,18 @@ def _same(loop: Loop) -> str:
             repair="take these again, or another name (--name)",
         )
     return before.tag
+
+
+def _plan(loop: Loop, most: int) -> str:
+    """What is going to happen, for those who watch."""
+    bounds = loop.bounds
+    who = ", ".join((*(["lessons"] if loop.lessons else []), *loop.proposers)) or "nobody"
+    return (
+        f"{loop.name}: {most} round(s) of {bounds.tasks} train tasks in {loop.env.name}. What may "
+        f"change: {who}. A change other than a lesson is kept if it solves more of up to "
+        f"{bounds.judged} val tasks, or as many for less; the curve is measured on up to "
+        f"{bounds.held} others. Kill it whenever you like: the same command goes on"
+    )
 
 
 def _students(proposal: Proposal) -> bool:

@@ -32,6 +32,8 @@ class Desk:
     """Runs at a time."""
     told: Callable[[str], None] = lambda _line: None
     """Where progress goes."""
+    label: str = ""
+    """What the work is called there; empty: by its name."""
     episodes: int = 0
     """Train episodes that were played for it."""
     usage: Usage = field(default_factory=Usage)
@@ -42,7 +44,8 @@ class Desk:
     async def play(self, crew: Crew, tasks: Sequence[Task], *, arm: str = "") -> list[Trajectory]:
         """One run at each train task by some crew; learns nothing, none that is there twice."""
         name = f"{self.name}/{arm}" if arm else self.name
-        heard = counted(self.told, name, len(tasks))
+        label = self.label or self.name
+        heard = counted(self.told, f"{label}, {arm}" if arm else label, len(tasks))
         runs = await once(crew, self.env, specs(tasks, name), at_once=self.at_once, heard=heard)
         self.episodes += len(runs)
         self.usage += spent(runs)
@@ -79,6 +82,9 @@ def counted(told: Callable[[str], None], what: str, most: int) -> Heard:
     def heard(run: Trajectory) -> None:
         seen[0] += 1
         seen[1] += won(run)
-        told(f"{what}: {seen[0]} of {most} played, {seen[1]} solved ({len(run.steps)} steps)")
+        how = "solved" if won(run) else "not solved"
+        told(
+            f"{what}: {how} in {len(run.steps)} steps; {seen[1]} of {seen[0]} so far, {most} in all"
+        )
 
     return heard

@@ -34,6 +34,8 @@ def said(change: Change) -> str:
     old, new = change.before or {}, change.after or {}
     if change.decision == "rejected":
         return f"refused {what} {_named(change)}"
+    if change.op == "status" and not old and _status(new) == "active":
+        return f"took {what} {_named(change)} into use"
     if change.op == "status":
         return f"moved {what} {_named(change)} {_from(_status(old))}to {_status(new)}"
     if change.kind == "setting" and "recalled" in new and change.op == "add":

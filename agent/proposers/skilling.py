@@ -84,13 +84,17 @@ class SkillSynthesis:
     async def _tried(self, shelf: Library, before: _Before) -> _Passed:
         """Writes and tries skills; what is otherwise than before, and may be called."""
         desk = self._desk
-        ways = await off(ways_of, desk.env, shelf.ledger, whose="own", most=WAYS, told=desk.told)
+
+        def told(line: str) -> None:
+            desk.told(f"{desk.label or desk.name}: {line}")
+
+        ways = await off(ways_of, desk.env, shelf.ledger, whose="own", most=WAYS, told=told)
         if len(ways) < 2:
             return _Passed(skills=(), note=f"{len(ways)} solved run(s), and skills need two")
         with Sandbox() as sandbox:
             ground = Ground(desk.env, sandbox, shelf)
             bounds = Bounds(solve=TRIALS)
-            done = await learned(ground, self._writer, ways, bounds=bounds, told=desk.told)
+            done = await learned(ground, self._writer, ways, bounds=bounds, told=told)
         await off(self._untried, shelf, before)
         fresh = await off(self._fresh, shelf, before)
         why = next((one.reason for one in done.outcomes if not one.admitted), "none was new")

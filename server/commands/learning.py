@@ -99,7 +99,7 @@ def point(so_far: Evolution) -> dict[str, object]:
 
 def told(done: Evolution) -> None:
     """The whole curve, then what was kept, what was refused, and why."""
-    columns = ("round", "val solved, 95% interval", "train", "lessons", "episodes", "tokens")
+    columns = ("round", "held-out, 95% interval", "train", "lessons", "episodes", "tokens")
     cells: list[tuple[object, ...]] = [(0, done.start, "", "", 0, 0), *map(_row, done.rounds)]
     table(f"learning {done.name}", columns, cells)
     for title, some in (("kept", done.kept()), ("refused", done.refused())):
@@ -118,28 +118,39 @@ def told(done: Evolution) -> None:
 
 
 def _line(so_far: Evolution) -> str:
-    """The newest point of the curve, for people."""
+    """The newest point of the curve, for people: printed one under the other they draw it."""
     if not so_far.rounds:
-        return f"round 0: val {so_far.start}"
+        return f"curve, before learning  {_bar(so_far.start)} {so_far.start} of held-out tasks"
     last = so_far.rounds[-1]
     before = so_far.rounds[-2].held if len(so_far.rounds) > 1 else so_far.start
     return (
-        f"round {last.number}: val {last.held} {_bar(last.held, before)}; "
-        f"{last.episodes:,} train episodes, {last.tokens:,} tokens; "
-        f"{len(last.lessons)} lessons; {_counted(last)}"
+        f"{f'curve, after round {last.number}':<22}  {_bar(last.held)} {last.held}, "
+        f"{_change(last.held, before)}; {_lessons(last)}, {_counted(last)}; so far "
+        f"{last.episodes:,} train episodes and {last.tokens:,} tokens"
     )
 
 
-def _bar(now: Held, before: Held) -> str:
+def _bar(now: Held) -> str:
     wide = 20
     full = round(now.share * wide)
-    sign = "+" if now.share > before.share else "-" if now.share < before.share else "="
-    return f"|{'#' * full}{'.' * (wide - full)}| {sign}"
+    return f"|{'#' * full}{'.' * (wide - full)}|"
+
+
+def _change(now: Held, before: Held) -> str:
+    more = now.won - before.won
+    if more == 0:
+        return "as many as before"
+    return f"{abs(more)} {'more' if more > 0 else 'fewer'} than before"
+
+
+def _lessons(last: Evolved) -> str:
+    count = len(last.lessons)
+    return f"{count or 'no'} new lesson{'' if count == 1 else 's'}"
 
 
 def _counted(last: Evolved) -> str:
-    kept = sum(one.decision.promote for one in last.decided)
-    return f"{kept} of {len(last.decided)} proposals kept"
+    kept, count = sum(one.decision.promote for one in last.decided), len(last.decided)
+    return f"{kept} of {count} proposals kept" if count else "nothing proposed"
 
 
 def _row(one: Evolved) -> tuple[object, ...]:

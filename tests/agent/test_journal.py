@@ -61,7 +61,7 @@ def setting(value: Any, **fields: Any) -> Change:
         (change("skill", "S1", {"name": "fetch", "status": "active", "version": 2}, op="edit"),
          "rewrote the skill fetch (version 2)"),
         (change("skill", "S1", {"name": "fetch", "status": "active"}, op="status"),
-         "moved the skill fetch to active"),
+         "took the skill fetch into use"),
         (change("setting", "episode r1", {"recalled": False}), "recalls episode r1 no more"),
         (change("adapter", "toy-1", {"id": "toy-1"}), "trained the student toy-1"),
         (change("skill", "S1", None, op="undo", before={"name": "fetch"}),
