@@ -69,6 +69,7 @@ class Site:
         self._servers: set[AppServer] = set()
         self._copies: tempfile.TemporaryDirectory[str] | None = None
         self._copied: dict[str, Path] = {}
+        self._sound: set[str] = set()
 
     @cached_property
     def apps(self) -> dict[str, App]:
@@ -164,6 +165,13 @@ class Site:
         if not told.startswith("opened"):
             raise EnvError(f"{one.app} shows no page ({clip(told)})", repair="open the task again")
         begun = settled(server)
+        if one.id not in self._sound and begun is not None:
+            if judge(server, one, state=begun).passed:
+                raise EnvError(
+                    f"the verifier of {one.id} is content before anything was done",
+                    repair=f"mend {one.verify}, or what the task begins with",
+                )
+            self._sound.add(one.id)
         verdict = _judging(server, one, begun=begun)
         solution = _solution(self.apps[one.app], one) if one.split == "train" else ()
         if solution or (self.apps[one.app].folder / SOLUTIONS).is_file():

@@ -155,14 +155,27 @@ def copied(app: App, into: Path) -> Path:
 
     def secret(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) == app.folder
-        return {n for n in names if top and (n in verifiers or _any(n, SECRET))}
+        astray = {n for n in names if leads_away(Path(folder) / n)}
+        return astray | {n for n in names if top and (n in verifiers or _any(n, SECRET))}
+
+    home = app.folder.resolve()
+
+    def leads_away(path: Path) -> bool:
+        """Links to nothing, out of the app, round in circles, or to what holds answers."""
+        if not path.is_symlink():
+            return False
+        aim = path.resolve()
+        if not aim.exists() or home not in aim.parents or aim in path.absolute().parents:
+            return True
+        first = aim.relative_to(home).parts[0]
+        return first in verifiers or _any(first, SECRET)
 
     try:
         shutil.copytree(app.folder, target, ignore=secret, dirs_exist_ok=True)
     except (OSError, shutil.Error) as error:
         raise EnvError(
             f"{app.folder} can't be copied: {clip(one_line(str(error)))}",
-            repair="look at the space in the folder for temporary files",
+            repair="see that it can be read, and that there is space for temporary files",
         ) from error
     return target
 

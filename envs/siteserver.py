@@ -8,10 +8,12 @@ import secrets
 import selectors
 import subprocess
 import sys
+import tempfile
 import time
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from envs.errors import EnvError, Missing, clip, one_line
@@ -36,12 +38,13 @@ class AppServer:
         self.app = app
         self._token = secrets.token_hex(16) if app.guarded else ""
         more = ["--token-stdin"] if app.guarded else []
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-I", str(HERE / "siteserve.py"), "server.py", "--port", "0", *more],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._said,
             text=True,
         )
         try:
@@ -77,6 +80,7 @@ class AppServer:
         if self.alive:
             self._process.kill()
         self._process.wait()
+        self._said.close()
 
     def _begin(self) -> int:
         pipe, out = self._process.stdin, self._process.stdout
@@ -89,11 +93,18 @@ class AppServer:
             line = out.readline() if ready.select(START_S) else ""
         word, _, number = line.strip().partition(" ")
         if word != "PORT" or not number.isdecimal():
+            why = self._last_words()
             raise EnvError(
-                f"the server of {self.app.name} does not start",
-                repair=f"run `python server.py` in {self.app.folder} to see why",
+                f"the server of {self.app.name} does not start" + (f" ({why})" if why else ""),
+                repair=f"run `python server.py --port 8000` in {self.app.folder} to see why; it has"
+                " to be a server of the standard library",
             )
         return int(number)
+
+    def _last_words(self) -> str:
+        self._said.seek(max(self._said.seek(0, 2) - 2000, 0))
+        lines = self._said.read().decode("utf-8", "replace").strip().rpartition("\n")
+        return clip(one_line(lines[2]), most=160)
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         headers = {"X-Token": self._token} if self._token else {}
@@ -106,10 +117,21 @@ class AppServer:
             error.close()
             if error.code == 404 and method == "GET":
                 return None
-            told = f"answers {error.code} to {method} {path}"
-        except (URLError, OSError, ValueError) as error:
-            told = f"does not answer ({clip(one_line(str(error)))})"
-        raise EnvError(f"the server of {self.app.name} {told}", repair="open the task again")
+            raise EnvError(
+                f"the server of {self.app.name} answers {error.code} to {method} {path}",
+                repair="have server.py answer it as docs/web-sites.md says",
+            ) from error
+        except ValueError as error:
+            raise EnvError(
+                f"the server of {self.app.name} answers {method} {path} with what is no JSON",
+                repair="have server.py answer it as docs/web-sites.md says",
+            ) from error
+        except (HTTPException, OSError) as error:
+            told = clip(one_line(str(error))) or type(error).__name__
+            raise EnvError(
+                f"the server of {self.app.name} does not answer ({told})",
+                repair="open the task again",
+            ) from error
 
 
 def judge(server: AppServer, task: AppTask, *, state: Any, patience_s: float = VERIFY_S) -> Score:
@@ -118,6 +140,10 @@ def judge(server: AppServer, task: AppTask, *, state: Any, patience_s: float = V
     Raises `EnvError` when the verifier fails, and `Missing` when it lacks a package.
     """
     path = server.app.folder / task.verify
+    if not path.is_file():
+        raise EnvError(
+            f"the verifier {path} of {task.id} is not there", repair="write it, or mend `verify`"
+        )
     try:
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-IB", str(HERE / "siteverify.py"), str(path)],
@@ -143,7 +169,8 @@ def judge(server: AppServer, task: AppTask, *, state: Any, patience_s: float = V
         return Score(value=found["value"], passed=found["value"] >= 1.0, note=found["note"])
     except (ValueError, KeyError, TypeError) as error:
         raise EnvError(
-            f"the verifier {path} failed: {clip(told, most=TOLD_MOST)}", repair="mend it"
+            f"the verifier {path} failed: {clip(told, most=TOLD_MOST)}",
+            repair="mend it: it answers with a truth value, a number, or one of these and a note",
         ) from error
 
 

@@ -28,7 +28,10 @@ def judged(path: Path, *, given: dict[str, Any]) -> dict[str, Any]:
     else:
         answer = verify(given["state"])
     value, note = answer if isinstance(answer, tuple) else (answer, "")
-    return {"value": min(1.0, max(0.0, float(value))), "note": str(note)}
+    value = float(value)
+    if value != value:
+        raise ValueError("it answers with NaN")
+    return {"value": min(1.0, max(0.0, value)), "note": str(note)}
 
 
 def main() -> None:

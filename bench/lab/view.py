@@ -8,13 +8,15 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from bench.lab.plan import asked_for, due
+from bench.lab.claims import sets_of
+from bench.lab.plan import asked_for, check, due
 from bench.lab.table import FILE, Table, lines
 from bench.lab.types import Due, Experiment, Row
 from bench.report.claims import lines as lines_of
 from bench.report.markdown import told
 from bench.report.page import index, page
 from bench.report.results import Results
+from bench.stats.claims import FLIPS, resolution
 from envs.errors import StoreError, UserError
 from memory.intervals import wilson
 
@@ -132,6 +134,37 @@ def claimed(folder: Path) -> list[str]:
         rows = table.rows()
         asked = cells_due(experiment, rows, sessions)
         return lines_of(Results(experiment, tuple(rows)), due=asked, sessions=sessions)
+
+
+def foretold(experiment: Experiment) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """What each claim can tell once it is played, and its columns: before any row is there.
+
+    For several shares of pairs that only one of the arms solves, as if each task were a place of
+    its own; where tasks of a place resemble each other, it takes more. Raises `UserError` for
+    claims that can't be tested.
+    """
+    check(experiment)
+    asked, told = due(experiment), []
+    for at, claim in enumerate(experiment.claims, start=1):
+        tasks = sum(
+            min(asked[arm, within].tasks for arm in (claim.arm, claim.against))
+            for within in sets_of(experiment, claim)
+        )
+        sizes = [
+            resolution(tasks, claims=len(experiment.claims), flips=flips, expects=claim.expects)
+            for flips in FLIPS
+        ]
+        if claim.expects == "better":
+            cells = [f"{size * 100:.0f} points" for size in sizes]
+        else:
+            enough = [size * 100 <= claim.margin for size in sizes]
+            cells = [
+                f"margin {size * 100:.0f}{'' if fits else f', not {claim.margin:g}'}"
+                for size, fits in zip(sizes, enough, strict=True)
+            ]
+        told.append((str(at), claim.says, claim.expects, str(tasks), *cells))
+    flips = (f"{share:.0%} differ" for share in FLIPS)
+    return ("", "claim", "expects", "pairs", *flips), told
 
 
 def cells_due(

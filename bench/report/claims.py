@@ -98,7 +98,7 @@ def headline(told: Sequence[Told]) -> str:
     if not told:
         return ""
     held = [one for one in told if one.verdict == "holds"]
-    verb = "holds" if len(held) == 1 else "hold"
+    verb = "holds" if 1 in (len(held), len(told)) else "hold"
     parts = [f"{len(held)} of {words.plural(len(told), 'claim')} {verb}"]
     for verdict in ORDER:
         some = [f"“{one.claim.says}”" for one in told if one.verdict == verdict]

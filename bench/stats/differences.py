@@ -149,9 +149,8 @@ def paired(
     The interval is the bootstrap by room (by task where there are few rooms), and no narrower than
     Bonett & Price's adjusted Wald interval for as many pairs as the runs of the tasks are worth,
     which stays honest where the bootstrap sees no flips or few clusters. `difference` is the size
-    to plan for instead of the one found; the interval and the plan go by `level`. Raises
-    `UserError` for arms that must not be compared (`comparable`), unless the caller has `checked`
-    that: rows don't tell that an arm would have begun again where it never had to.
+    to plan for instead of the one found. Raises `UserError` for arms that must not be compared
+    (`comparable`), unless `checked`: rows don't tell that an arm would have begun again.
     """
     reason = "" if checked else comparable(rows_a, rows_b)
     if reason:

@@ -50,24 +50,24 @@ def bench(
     cost: Annotated[float | None, typer.Option(help="Most US dollars of the table")] = None,
     cells: Annotated[int | None, typer.Option(help="Most cells of this call")] = None,
     cell: Annotated[str, typer.Option(help="Play one cell again, and compare")] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Only what its claims can tell")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line per row")] = False,
 ) -> None:
     """Plays an experiment, or what is left of it; calling it again resumes."""
     _installed()
-    from bench.experiments import NAMED, named
+    from bench.experiments import named
     from bench.lab.conduct import Limits
     from bench.lab.session import Call, again, conduct, folder_of
     from bench.lab.types import same
 
     settings = load()
     if not name:
-        rows = [(one.name, one.title, str(len(one.arms))) for one in NAMED.values()]
-        if as_json:
-            say_json([one.model_dump(mode="json") for one in NAMED.values()])
-        else:
-            table("experiments", ("name", "what is asked", "arms"), rows)
+        _listed(as_json=as_json)
         return
     experiment = named(name)
+    if plan:
+        _planned(experiment, as_json=as_json)
+        return
     if cell:
         known, now = again(experiment, cell, settings)
         _compare(known, now, alike=same(known, now), as_json=as_json)
@@ -99,6 +99,31 @@ def bench(
     report(experiment.name)
 
 
+def _listed(*, as_json: bool) -> None:
+    from bench.experiments import NAMED
+
+    rows = [(one.name, one.title, str(len(one.arms))) for one in NAMED.values()]
+    if as_json:
+        say_json([one.model_dump(mode="json") for one in NAMED.values()])
+    else:
+        table("experiments", ("name", "what is asked", "arms"), rows)
+
+
+def _planned(experiment: Any, *, as_json: bool) -> None:
+    """Says what the claims of an experiment can tell in 80 of 100 times."""
+    from bench.lab.view import foretold
+
+    columns, rows = foretold(experiment)
+    if as_json:
+        say_json([dict(zip(("number", *columns[1:]), row, strict=True)) for row in rows])
+        return
+    if not rows:
+        out.print("nothing is claimed: give the experiment claims, see docs/laboratory.md")
+        return
+    title = "what is told in 80 of 100 experiments, by how many pairs only one arm solves"
+    table(title, columns, rows)
+
+
 def _compare(known: Any, now: Any, *, alike: bool, as_json: bool) -> NoReturn:
     if as_json:
         say_json({"same": alike, "known": known.model_dump(), "now": now.model_dump()})
@@ -127,7 +152,7 @@ def report(
         return
     from bench.lab.session import folder_of
     from bench.lab.types import FOLDER
-    from bench.lab.view import played, summary, write_index, write_pages
+    from bench.lab.view import claimed, played, summary, write_index, write_pages
 
     settings = load()
     place = folder or settings.home / "reports"
@@ -145,6 +170,8 @@ def report(
     for one in names:
         columns, rows = summary(folder_of(settings, one))
         table(one, columns, rows)
+        for line in claimed(folder_of(settings, one)):
+            out.print(safe(line))
     for path in written:
         out.print(f"wrote {safe(str(path))}")
 

@@ -13,8 +13,8 @@ from agent.settings import Settings
 from bench.lab.conduct import Done, Limits
 from bench.lab.session import folder_of
 from bench.lab.table import FILE, Table
-from bench.lab.types import Experiment, Row
-from bench.lab.view import COLUMNS, played, summary, write_index, write_pages
+from bench.lab.types import Claim, Experiment, Row
+from bench.lab.view import COLUMNS, claimed, foretold, played, summary, write_index, write_pages
 from envs.errors import StoreError, UserError
 
 Small = Callable[..., Experiment]
@@ -49,6 +49,47 @@ def test_the_table_for_the_terminal_has_a_line_for_each_arm(
     assert [line[:2] for line in lines] == [("expert", "toy/val"), ("random", "toy/val")]
     assert lines[0][2] == "2/2"
     assert all(len(line) == len(columns) for line in lines)
+
+
+def test_claims_are_told_with_what_they_wait_for(
+    small: Small, play: Play, settings: Settings, tmp_path: Path
+) -> None:
+    claim = Claim(says="the expert wins more", arm="expert", against="random")
+    play(small("random", "expert", n=3, claims=(claim,)), limits=Limits(cells=4))
+    folder = folder_of(settings, "small")
+    first, waiting = (line.replace("\xa0", " ") for line in claimed(folder))
+    assert first == "0 of 1 claim holds; not all played yet: “the expert wins more”."
+    assert "Waits for 1 cell of “expert” and 1 cell of “random”." in waiting
+    play(small("random", "expert", n=3, claims=(claim,)))
+    (line,) = claimed(folder)
+    assert "can't tell: “the expert wins more”." in line
+    write_pages(folder, tmp_path)
+    page = (tmp_path / "small.md").read_text("utf-8")
+    assert page.splitlines()[2] == f"**{line}**"
+    index = write_index(settings.home / "experiments", tmp_path)
+    assert "can&#39;t tell: “the expert wins more”." in index.read_text("utf-8")
+
+
+def test_a_claim_of_a_table_that_was_begun_without_it_is_no_test(
+    small: Small, play: Play, settings: Settings
+) -> None:
+    play(small("random", "expert", n=2))
+    claim = Claim(says="the expert wins more", arm="expert", against="random")
+    play(small("random", "expert", n=2, claims=(claim,)))
+    (line,) = claimed(folder_of(settings, "small"))
+    assert line.endswith("stated after cells of them were played: number 1.")
+
+
+def test_what_claims_can_tell_is_said_before_they_are_played(small: Small) -> None:
+    ahead = Claim(says="the expert wins more", arm="expert", against="random")
+    level = Claim(
+        says="chance is as good", arm="random", against="expert", expects="no worse", margin=10
+    )
+    columns, (first, second) = foretold(small("random", "expert", n=60, claims=(ahead, level)))
+    assert columns == ("", "claim", "expects", "pairs", "10% differ", "20% differ", "40% differ")
+    assert first[:4] == ("1", "the expert wins more", "better", "60")
+    assert first[5] == "17 points"
+    assert second[5] == "margin 18, not 10"
 
 
 def test_what_never_began_is_left_out_and_told_when_it_is_named(
