@@ -196,15 +196,15 @@ def _by_order(
     worded, values = lettered(goal.casefold(), grammar.kinds)
     verbs = {form.split()[0] for form in grammar.forms} - {word.strip() for word in LOOKS}
     telling = verbs | NUMERALS
-    there, here = _WORD.findall(way.goal.casefold()), _WORD.findall(worded)
+    there: list[str] = _WORD.findall(way.goal.casefold())
+    here: list[str] = _WORD.findall(worded)
     if not asked or telling.intersection(there) != telling.intersection(here):
         return None
     plain = telling | PLAIN | {word for word in there if word not in asked}
     known = [values[word] for word in here if word in values]
     found = [values.get(word, word) for word in here if word in values or word not in plain]
     names = list(dict.fromkeys(known if len(set(known)) == len(asked) else found))
-    given: dict[str, str] = {}
-    given.update(zip(asked, names, strict=False))
+    given = dict(zip(asked, names, strict=False))
     same = all(given.get(name) == name for name in asked if name in names)
     return given if len(names) == len(asked) and same else None
 
