@@ -33,7 +33,7 @@ from skills.types import Shown
 
 EFFORT = Effort(ways=4, tries=6, episodes=30, steps=7)
 """How much each kind of train task is tried; at most half of its tasks are."""
-KIND_S = 12.0
+KIND_S = 18.0
 """Seconds of exploring for each kind of task, where that comes to more than `SECONDS`."""
 BOUNDS = Bounds(solve=16, decline=2, keep=2, mutants=6, mutant_tasks=2)
 """How much a skill has to show."""
