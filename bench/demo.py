@@ -69,7 +69,8 @@ class Point(Frozen):
     skills: int
     """Skills that may be called."""
     arm: Arm
-    """The unseen houses, played with these skills and nothing else that was learned."""
+    """The unseen houses, played with these skills and nothing else that was learned; where a round
+    altered no skill, as they were played for the point before."""
     seconds: float
     """Wall-clock seconds of learning so far: train houses, writing, trials."""
     tokens: int
@@ -253,11 +254,13 @@ async def practised(
 ) -> tuple[list[Point], Learned | None]:
     """Skills out of all train runs that were won, round by round, and a point after each.
 
-    `behind`: what was played and spent before. The second is None where nothing was won.
+    `behind`: what was played and spent before. A round that leaves the skills as they were has the
+    arm of the point before. The second is None where nothing was won.
     """
     points: list[Point] = []
     written: Learned | None = None
     houses, seconds, tokens = behind.houses, behind.seconds, behind.tokens
+    arm, known = behind.arm, list[tuple[str, int]]()
     for number, tasks in enumerate(rounds, start=1):
         began = time.monotonic()
         runs = await _lucky(school, tasks)
@@ -267,19 +270,21 @@ async def practised(
         houses, tokens = houses + len(tasks), tokens + tokens_of(runs)
         tokens += made.usage.prompt_tokens + made.usage.completion_tokens if made else 0
         shelf = Library(school.home.ledger, effects=school.home.memory.effects)
-        name = f"skills, round {number}"
-        spec = Spec(task=school.unseen[0], arm=name, recall=False, learn=False, guard=True)
-        played = await _play(name, school.crew, school.env, school.unseen, spec, school.progress)
+        now = await off(shelf.all, env=school.env.name, status="active")
+        if (forms := [(one.id, one.version) for one in now]) != known:  # else it plays the same
+            name, known = f"skills, round {number}", forms
+            spec = Spec(task=school.unseen[0], arm=name, recall=False, learn=False, guard=True)
+            arm = await _arm(school, spec)
         points.append(
-            Point(
-                houses=houses,
-                skills=len(await off(shelf.all, env=school.env.name, status="active")),
-                arm=Arm(name=name, runs=tuple(played)),
-                seconds=seconds,
-                tokens=tokens,
-            )
+            Point(houses=houses, skills=len(now), arm=arm, seconds=seconds, tokens=tokens)
         )
     return points, written
+
+
+async def _arm(school: School, spec: Spec) -> Arm:
+    """The unseen houses, as they stand now."""
+    runs = await _play(spec.arm, school.crew, school.env, school.unseen, spec, school.progress)
+    return Arm(name=spec.arm, runs=tuple(runs))
 
 
 def tokens_of(runs: Sequence[Trajectory]) -> int:

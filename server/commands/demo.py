@@ -204,7 +204,8 @@ def tell_curve(points: Sequence[Point]) -> None:
     spent = [tokens_of(one.runs) / len(pairs) for one in (start, end)]
     out.print(
         "Houses: train houses so far, most of them a random player's; what was won became skills, "
-        "no model wrote them, and nothing else that was learned is on here.\n"
+        "no model wrote them, and nothing else that was learned is on here. Where a round altered "
+        "no skill, its plays are those before.\n"
         f"{pairs.count((False, True))} were solved only at the end, {pairs.count((True, False))} "
         f"only at the start; a house took {spent[0]:,.0f} tokens at the start, {spent[1]:,.0f} at "
         "the end."

@@ -185,18 +185,18 @@ async def test_the_curve_is_what_was_played_with_the_skills_of_each_round(tmp_pa
         )
         behind = Point(houses=5, skills=0, arm=arm("off", won=0, seconds=1), seconds=9, tokens=70)
         train = env.tasks("train")
-        points, written = await practised(school, behind, [train[:1], train[1:3]])
-        kept = place.ledger.trajectories(arm="skills, round 2")
+        points, written = await practised(school, behind, [train[:1], train[1:12]])
         skills = len(school_skills(place))
-    assert [one.houses for one in points] == [6, 8]
-    assert [one.arm.name for one in points] == ["skills, round 1", "skills, round 2"]
-    assert {run.id for run in points[1].arm.runs} == {run.id for run in kept}
-    assert {run.split for one in points for run in one.arm.runs} == {"val"}
+    assert [one.houses for one in points] == [6, 5 + len(train[:12])]
     assert 9 < points[0].seconds < points[1].seconds
     assert 70 < points[0].tokens < points[1].tokens, "what playing train houses took is counted"
-    assert points[1].skills == skills
+    assert points[0].arm is behind.arm, "no skill, so nothing to be played anew"
+    assert [one.skills for one in points] == [0, skills]
     assert written is not None
-    assert written.ways == 3
+    assert written.ways == len(train[:12]), written
+    assert skills > 0
+    assert points[1].arm.name == "skills, round 2"
+    assert {run.split for run in points[1].arm.runs} == {"val"}
     assert told[-1] == "skills, round 2 2/2"
 
 
