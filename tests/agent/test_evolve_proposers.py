@@ -127,6 +127,28 @@ async def test_the_tuner_proposes_nothing_where_nothing_solves_more(tmp_path: Pa
         assert len(here.ledger.trajectories(limit=-1)) == played + 4, "no run is played twice"
 
 
+class Dawdler(Player):
+    """Knows where things are, but looks elsewhere first if it may not think."""
+
+    def __call__(self, messages: Sequence[Message], schema: dict[str, Any] | None) -> Answer:
+        answer = super().__call__(messages, schema)
+        first = "In it you see" not in json.dumps([one["content"] for one in messages])
+        if schema is None or "thought" in schema["properties"] or not first:
+            return answer
+        choices = schema["properties"]["action"]["enum"]
+        assert isinstance(answer, dict)
+        return {"action": next(one for one in choices if one != answer["action"])}
+
+
+async def test_the_tuner_proposes_what_solves_as_much_for_a_fifth_less(tmp_path: Path) -> None:
+    async with place(tmp_path, Dawdler(always=True), memory={"recall": False}) as here:
+        at, runs = await desk(here)
+        (change,) = await SettingsTuner(at, grid={"solver.think": (True,)}).propose(runs)
+        assert change.after == {"name": "solver.think", "value": True}
+        said = r"solved (\d+) of \1 train tasks with .*25% fewer steps than with solver.think as"
+        assert re.match(said, change.reason), change.reason
+
+
 async def test_a_setting_that_stands_can_be_altered_and_a_chosen_one_is_left_alone(
     tmp_path: Path,
 ) -> None:
