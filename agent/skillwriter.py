@@ -18,6 +18,7 @@ from memory.types import Trajectory, Usage
 from skills.calling import bound
 from skills.checking import faults, mentioned, stubs_of
 from skills.grammar import Grammar
+from skills.pages import STUBS, of_pages, required, understood
 from skills.program import TAKEN, read
 from skills.sandbox import Sandbox
 from skills.types import Draft, Shown, Skill
@@ -151,7 +152,7 @@ class Written:
             code,
             kind.name,
             parameters=kind.parameters,
-            stubs=stubs_of(self._tools, known),
+            stubs=self._stubs(ways, known),
         )
         if found:
             return None, found
@@ -172,7 +173,7 @@ class Written:
         own = (
             tuple(one.name for one in self._tools if one.name in calls)
             if self._tools
-            else mentioned(code, self._forms(ways))
+            else (*required(code), *mentioned(code, self._forms(ways)))
         )
         needs = (*own, *(form for one in used for form in one.requires))
         return Draft(
@@ -183,6 +184,11 @@ class Written:
             uses=tuple(one.name for one in used),
             ways=kind.ways,
         )
+
+    def _stubs(self, ways: Sequence[Shown], known: Sequence[Skill]) -> str:
+        """Signatures of what may be called; where ways lead through pages, of `page` as well."""
+        pages = not self._tools and any(of_pages(way.actions) for way in ways)
+        return (STUBS if pages else "") + stubs_of(self._tools, known)
 
     def _forms(self, ways: Sequence[Shown]) -> tuple[str, ...]:
         """Forms of commands that were done in the ways, then of those offered; or tools' names."""
@@ -199,7 +205,7 @@ class Written:
         parts = [
             f"The kind of goal: {kind.goal}",
             f"The signature: def {kind.name}({head}) -> bool:",
-            f"What it may call:\n{stubs_of(self._tools, ())}",
+            f"What it may call:\n{self._stubs(ways, ())}",
         ]
         if known:
             lines = [f"def {one.signature}  # {clip(one.about, most=160)}" for one in known]
@@ -324,7 +330,23 @@ def _words(ways: Sequence[Shown]) -> set[str]:
     if any(called):
         values = (value for one in called if one for value in one.arguments.values())
         return {value for value in values if isinstance(value, str) and value}
+    if any(of_pages(way.actions) for way in ways):
+        return _varying(ways)
     return set(Grammar(commands(ways)).kinds)
+
+
+def _varying(ways: Sequence[Shown]) -> set[str]:
+    """Texts of what was done to pages that the goal quotes, or that other ways of its type lack."""
+    texts: dict[tuple[str, ...], list[set[str]]] = defaultdict(list)
+    found: set[str] = set()
+    for way in ways:
+        done = [one for line in way.actions if (one := understood(line))]
+        mine = {text for one in done for text in (one.name, one.value) if text}
+        texts[way.task.tags[:1]].append(mine)
+        found |= {text for text in mine if f'"{text}"' in way.task.goal}
+    for some in texts.values():
+        found |= set.union(*some) - set.intersection(*some)
+    return found
 
 
 def _called(action: str) -> Action | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from envs.errors import UserError
-from envs.pages import PageAction, parse
+from envs.pages import VERBS, PageAction, parse
 
 NAME = "page"
 """What the object is called in skills."""
@@ -209,3 +209,18 @@ def understood(action: str) -> PageAction | None:
         return parse(action)
     except UserError:
         return None
+
+
+def required(source: str) -> tuple[str, ...]:
+    """What code does by way of the object, as skills say what they require: `click button*`."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)) if spoken_of(source) else ():
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        owner, verb = node.func.value, node.func.attr
+        if isinstance(owner, ast.Name) and owner.id == NAME and verb in VERBS:
+            first = node.args[0] if node.args else None
+            told = first.value if isinstance(first, ast.Constant) else "*"
+            what = f"{verb} {told}"
+            found += [what] if verb == "press" or told == "*" else [what, f"{what} *"]
+    return tuple(dict.fromkeys(found))

@@ -344,3 +344,29 @@ async def test_a_skill_that_breaks_in_practice_is_told_with_its_line(
     drafts, _ = await writer.write(ways, ())
     assert drafts[0].code == GOOD
     assert "IndexError: list index out of range (line 9)" in asked(model, 1)
+
+
+PRESSES = '''\
+def press(x: str) -> bool:
+    """Presses a button by its name."""
+    return page.click("button", x, like=True)
+'''
+
+
+async def test_code_for_pages_is_told_of_the_page_and_may_do_what_it_speaks_of(
+    sandbox: Sandbox,
+) -> None:
+    def way(name: str) -> Shown:
+        task = Task(
+            id=name, env="site", goal=f'Press "{name}".', key=name, split="train", tags=("press",)
+        )
+        line = f'click button "{name}"'
+        seen = Step(observation="[/] Page", admissible=(line,))
+        return Shown(task=task, first=seen, actions=(line,), steps=(seen,))
+
+    model = ScriptedModel([fenced(PRESSES)])
+    writer = Written(model, sandbox=sandbox)
+    drafts, _ = await writer.write([way("Go"), way("Stop")], [])
+    assert "page: _Page" in asked(model, 0)
+    assert [draft.requires for draft in drafts] == [("click button", "click button *")]
+    assert not writer.refusals
