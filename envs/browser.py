@@ -136,17 +136,18 @@ class Browser:
     def close(self) -> None:
         """Ends the browser and its driver; may be called twice, and it may be used again after."""
         with self._lock:
-            if self._loop is None or self._thread is None:
-                return
-            future = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
-            with suppress(LateError):
-                future.result(CLOSE_S * 3)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(CLOSE_S)
-            if self._wall is not None:
-                self._wall.close()
+            if self._loop is not None and self._thread is not None:
+                future = asyncio.run_coroutine_threadsafe(self._end(), self._loop)
+                with suppress(LateError):
+                    future.result(CLOSE_S * 3)
+                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._thread.join(CLOSE_S)
             self._loop = self._thread = self._driver = self._chromium = None
         self._kill()
+        with self._lock:
+            if self._wall is not None and self._loop is None:
+                self._wall.close()  # only now: nobody else gets its port while a browser is there
+                self._wall = None
 
     def _start(self) -> None:
         if self._chromium is not None and self._chromium.is_connected():

@@ -27,6 +27,10 @@ REQUESTS_S, ROUNDS = 3.0, 4
 """Seconds that requests of an action are waited for, and how many may follow from each other."""
 SHOW_S = 2.0
 """Seconds that a page may take to show what eyes alone see."""
+ENDLESS = ("eventsource", "websocket", "ping")
+"""Kinds of requests that nothing waits for: they stay open, or no answer is meant to come."""
+POLLING = 2
+"""So many times in a row that an address was waited for in vain, before it is not any more."""
 NOTES_MOST = 5
 EDITED_MOST, FRAMES_MOST = 8, 8
 """Parts that are edited in place whose words are read, and frames that are looked into."""
@@ -255,6 +259,7 @@ class Tab:
                         return
                     await self._flights.landed()
                 return
+        self._flights.given_up()
         if not self._gone:
             with suppress(self._faults):
                 limit = self._action_ms
@@ -284,7 +289,7 @@ class Tab:
         page.on("crash", self._on_crash)
         page.on("dialog", self._on_dialog)
         page.on("download", self._on_download)
-        page.on("request", self._flights.add)
+        page.on("request", self._on_request)
         page.on("requestfinished", self._flights.discard)
         page.on("requestfailed", self._on_failed)
 
@@ -307,6 +312,10 @@ class Tab:
             with suppress(self._faults):
                 await page.close()
 
+    def _on_request(self, request: Request) -> None:
+        if request.resource_type not in ENDLESS:
+            self._flights.add(request)
+
     def _on_failed(self, request: Request) -> None:
         self._flights.discard(request)
         own = request.is_navigation_request() and "ERR_ABORTED" not in (request.failure or "")
@@ -323,20 +332,24 @@ class Tab:
 
 
 class _Flights:
-    """Requests that are under way."""
+    """Requests that are under way; not those to addresses that were waited for in vain before."""
 
     def __init__(self) -> None:
         self._under_way: set[Request] = set()
+        self._vain: dict[str, int] = {}
         self._none = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._under_way)
 
     def add(self, request: Request) -> None:
-        self._under_way.add(request)
-        self._none.clear()
+        if self._vain.get(_place(request), 0) < POLLING:
+            self._under_way.add(request)
+            self._none.clear()
 
     def discard(self, request: Request) -> None:
+        if request in self._under_way:
+            self._vain.pop(_place(request), None)
         self._under_way.discard(request)
         if not self._under_way:
             self._none.set()
@@ -344,6 +357,17 @@ class _Flights:
     async def landed(self) -> None:
         if self._under_way:
             await self._none.wait()
+
+    def given_up(self) -> None:
+        """What is still under way is not waited for again."""
+        for request in self._under_way:
+            self._vain[_place(request)] = self._vain.get(_place(request), 0) + 1
+        self._under_way.clear()
+        self._none.set()
+
+
+def _place(request: Request) -> str:
+    return request.url.partition("?")[0]
 
 
 def origin_of(url: str) -> str:

@@ -9,12 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import psutil
 import pytest
 
 from envs.browser import Browser, find
-from envs.browser_tab import Tab, origin_of
+from envs.browser_tab import Tab, _Flights, origin_of
 from envs.errors import EnvError, Missing, UserError
 from envs.pages import Page, parse
 from tests.envs.chromium import Rogue, needs_browser
@@ -272,3 +273,36 @@ def test_an_origin_that_is_none_is_refused(browser: Browser) -> None:
     assert origin_of("http://a.b/c?d") == "http://a.b:80"
     assert origin_of("https://a.b:8/") == "https://a.b:8"
     assert origin_of("http://[bad") == ""
+
+
+class Poll:
+    """A request as far as waiting for it goes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+async def test_what_was_waited_for_in_vain_twice_is_not_waited_for_again() -> None:
+    flights: Any = _Flights()
+    for number in range(2):
+        flights.add(Poll(f"http://a/poll?since={number}"))
+        assert len(flights) == 1
+        flights.given_up()
+        assert len(flights) == 0
+    flights.add(Poll("http://a/poll?since=3"))
+    assert len(flights) == 0
+    await flights.landed()
+    flights.add(other := Poll("http://a/items"))
+    assert len(flights) == 1
+    flights.discard(other)
+    await flights.landed()
+
+
+def test_a_browser_that_is_closed_leaves_no_socket_open(rogue: Rogue) -> None:
+    before = {one.fd for one in psutil.Process().net_connections() if one.laddr}
+    chromium = Browser()
+    chromium.open(origins=[rogue.origin]).close()
+    chromium.close()
+    chromium.close()
+    after = {one.fd for one in psutil.Process().net_connections() if one.laddr}
+    assert after <= before
