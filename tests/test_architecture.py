@@ -32,7 +32,9 @@ LATE = {
 
 VENDORS: dict[str, tuple[str, ...]] = {
     "langgraph": ("agent/graph.py",),
-    "playwright": tuple(f"envs/{name}.py" for name in ("browser", "browser_acts", "browser_tab")),
+    "playwright": tuple(
+        f"envs/{name}.py" for name in ("browser", "browser_acts", "browser_dialogs", "browser_tab")
+    ),
     "PIL": ("envs/pages_shown.py",),
     "ray": ("bench/lab/onray.py",),
     "aiosqlite": ("agent/graph.py",),
