@@ -6,15 +6,20 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from envs.errors import Missing, UserError, clip
 from envs.types import Action, Env, Episode, Score, Split, Step, Task, ToolSpec
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FRAMES_MOST = 30
 """Pictures of a strip at most: the first ones."""
 WIDE_MOST = 340
 """Pixels that a picture is wide at most; larger ones are made smaller."""
+MARGIN = 4
+"""Pixels that are left around what stands on pages."""
 CAPTION, GAP = 30, 6
 """Pixels of the words under a picture, and between pictures."""
 
@@ -117,14 +122,20 @@ def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
     Raises `Missing` without Pillow.
     """
     try:
-        from PIL import Image, ImageDraw
+        from PIL import Image, ImageChops, ImageDraw
     except ImportError as error:
         raise Missing("strips need the package pillow", repair="pip install pillow") from error
     pictures = []
     for png, said in frames:
         picture = Image.open(io.BytesIO(png)).convert("RGB") if png else Image.new("RGB", (80, 80))
-        picture.thumbnail((WIDE_MOST, WIDE_MOST * 4))
         pictures.append((picture, said))
+    boxes = []
+    for picture, _ in pictures:
+        plain = Image.new("RGB", picture.size, picture.getpixel(_corner(picture.size)))
+        boxes.append(ImageChops.difference(picture, plain).getbbox())
+    pictures = [(_cropped(one, boxes, size=pictures[0][0].size), said) for one, said in pictures]
+    for picture, _ in pictures:
+        picture.thumbnail((WIDE_MOST, WIDE_MOST * 4))
     width = sum(picture.width + GAP for picture, _ in pictures) + GAP
     height = max(picture.height for picture, _ in pictures) + CAPTION + GAP
     sheet = Image.new("RGB", (width, height), "white")
@@ -138,3 +149,25 @@ def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _corner(size: tuple[int, int]) -> tuple[int, int]:
+    """The pixel at the lower right, where pages show nothing but their ground."""
+    return size[0] - 1, size[1] - 1
+
+
+def _cropped(
+    picture: Image.Image,
+    boxes: Sequence[tuple[int, int, int, int] | None],
+    *,
+    size: tuple[int, int],
+) -> Image.Image:
+    """The part in which something stands in any of the pictures, the same part of all of them."""
+    found = [box for box in boxes if box]
+    if picture.size != size or not found:
+        return picture
+    left, top = (max(0, min(box[n] for box in found) - MARGIN) for n in (0, 1))
+    right, low = (
+        min(most, max(box[n] for box in found) + MARGIN) for n, most in ((2, size[0]), (3, size[1]))
+    )
+    return picture.crop((left, top, right, low))

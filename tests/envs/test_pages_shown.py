@@ -65,3 +65,18 @@ def test_what_has_no_page_is_refused(tmp_path: Path) -> None:
 def test_a_picture_that_could_not_be_taken_is_left_blank() -> None:
     with Image.open(io.BytesIO(strip([(png("red"), ""), (b"", 'click "x"')]))) as sheet:
         assert sheet.size == (40 + 80 + 3 * 6, 80 + 36)
+
+
+def spotted(box: tuple[int, int, int, int]) -> bytes:
+    """A grey picture of 300 x 200 with one box in it."""
+    buffer = io.BytesIO()
+    picture = Image.new("RGB", (300, 200), "grey")
+    picture.paste("white", box)
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_ground_around_pages_is_left_out_of_all_pictures_alike() -> None:
+    frames = [(spotted((10, 10, 60, 50)), ""), (spotted((20, 20, 110, 90)), "click")]
+    with Image.open(io.BytesIO(strip(frames))) as sheet:
+        assert sheet.size == (2 * 108 + 3 * 6, 88 + 30 + 6)
