@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agent.recalling import parameters
@@ -36,6 +36,10 @@ NUMERALS = frozenset(("two", "three", "four", "five", "six", "both", "all", "eve
 _WORD = re.compile(r"[^\W_]+")
 _ASIDE = (*MOVES, *OPENS, *LOOKS, "close ")
 """What a way does to get to where something is done."""
+
+
+Fits = Callable[[str], bool]
+"""Tells of the text of a lesson whether it fits here."""
 
 
 def follows(solver: SolverSettings, model: str) -> bool:
@@ -70,6 +74,12 @@ class Deed:
     """Whether the goal names it; else another may stand in its place."""
     where: frozenset[str] = frozenset()
     """Kinds of places that the way went to or opened for it."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the way did it to things of the very kinds that it is asked for here."""
+        there = map(kind, self.names)
+        return all(k == t for k, t, firm in zip(self.kinds, there, self.firm, strict=True) if firm)
 
 
 @dataclass
@@ -115,13 +125,28 @@ class Progress:
 
 def ways_in(recalled: Iterable[Recalled]) -> tuple[Way, ...]:
     """The ways that lessons tell, best first."""
-    found = []
-    for item in recalled:
-        head, marked, tail = item.text.partition(WAY)
-        if marked and head.startswith(SOLVED):
-            actions = tuple(part.strip() for part in tail.split(NEXT) if part.strip())
-            found.append(Way(goal=head.removeprefix(SOLVED).strip(), actions=actions))
-    return tuple(found)
+    return tuple(way for item in recalled if (way := _way_in(item.text)))
+
+
+def _way_in(text: str) -> Way | None:
+    head, marked, tail = text.partition(WAY)
+    if not marked or not head.startswith(SOLVED):
+        return None
+    actions = tuple(part.strip() for part in tail.split(NEXT) if part.strip())
+    return Way(goal=head.removeprefix(SOLVED).strip(), actions=actions)
+
+
+def leads(choices: Sequence[str], steps: Sequence[StepRecord], *, goal: str) -> Fits:
+    """Whether the text of a lesson tells a way that could be gone here."""
+    here = [*choices, *(s.action for s in steps if not s.observation.startswith(IDLE))]
+
+    def fits(text: str) -> bool:
+        way = _way_in(text)
+        if way is None:
+            return False
+        return _exchange(way, goal, Grammar([*here, *way.actions])) is not None
+
+    return fits
 
 
 def followed(
@@ -236,12 +261,13 @@ def _towards(
     if deed is None:
         return ()
     bound = {best.here.get(there, "") for there in deed.names}
-    wanted = {
-        kind_
+    alike = [
+        other
         for other in (one.next for one in usable)
         if other is not None and (other.form, other.firm) == (deed.form, deed.firm)
-        for kind_ in (*other.kinds, *other.where)
-    }
+    ]
+    told = [other for other in alike if other.own] or alike
+    wanted = {name for other in told for name in (*other.kinds, *other.where)}
 
     def named(some: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(c for c in some if any(kind(name) in wanted for name in parsed[c].names))

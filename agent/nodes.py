@@ -5,6 +5,7 @@ from __future__ import annotations
 from agent.applied import policy
 from agent.budget import exceeded
 from agent.crossing import off
+from agent.following import follows, leads
 from agent.inventory import carried
 from agent.kit import Event, Kit
 from agent.recalling import ranking_of, recall_budget
@@ -70,6 +71,10 @@ async def _lessons(state: State, kit: Kit) -> State:
         return {"recalled": []}
     step = len(state.get("steps", ()))
     query = _query(state, kit)
+    fits = None
+    if acting and follows(kit.settings.solver, kit.model.name):
+        choices = seen_of(state).admissible or ()
+        fits = leads(choices, steps_of(state), goal=kit.task.goal)
     found = await off(
         kit.memory.recall,
         query,
@@ -77,7 +82,7 @@ async def _lessons(state: State, kit: Kit) -> State:
         floor=bounds.floor,
         most=bounds.most,
         guard=kit.guard,
-        ranking=ranking_of(bounds),
+        ranking=ranking_of(bounds, fits=fits),
     )
     known, withheld = set(state.get("exposed", ())), set(state.get("withheld", ()))
     new = [item for item in found if item.lesson not in known]

@@ -7,6 +7,7 @@ tokens are 0.35 s, and long prompts confuse small models. The table was not tune
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from agent.settings import MemorySettings
 from agent.transcript import STUDENT
@@ -54,12 +55,13 @@ def recall_budget(chosen: int | None, model: str, *, acting: bool = False) -> in
     return next((budget for most, budget in BUDGETS if size <= most), LARGE)
 
 
-def ranking_of(memory: MemorySettings) -> Ranking:
-    """How what was found is put in order, by the settings."""
+def ranking_of(memory: MemorySettings, *, fits: Callable[[str], bool] | None = None) -> Ranking:
+    """How what was found is put in order, by the settings; texts that fit come first."""
     return Ranking(
         words=memory.words,
         diversity=memory.diversity,
         sway=memory.sway,
         trust=memory.trust,
         episodes=memory.episodes,
+        fits=fits,
     )

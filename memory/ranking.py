@@ -37,6 +37,8 @@ MOST_EFFECT = 0.2
 """Drawn effects are cut to this, either way."""
 UNKNOWN = (0.0, 0.1)
 """Mean and standard deviation of the effect of a lesson of which nothing is known."""
+AHEAD = 10.0
+"""Added to the score of what fits; more than all else can make up."""
 POOL = 12
 """The best so many are told apart by diversity; the rest follow by score."""
 KEPT = 4096
@@ -59,6 +61,9 @@ class Ranking(Frozen):
     """Whose words may be shown; those of web pages only where asked for."""
     episodes: int = Field(default=0, ge=0)
     """Most whole episodes that are shown beside lessons."""
+    fits: Callable[[str], bool] | None = None
+    """Texts that come before all others: those that tell what could be done here. None: by score
+    alone."""
 
 
 DENSE = Ranking(words=0, diversity=0, sway=0)
@@ -102,6 +107,13 @@ def swayed(found: Sequence[Candidate], *, run: str, worth: Worth, sway: float) -
         for one in found
         for id_ in (one.item.lesson,)
     ]
+
+
+def fitting(found: Sequence[Candidate], fits: Callable[[str], bool] | None) -> list[Candidate]:
+    """`found` with those ahead that say what could be done here."""
+    if fits is None:
+        return list(found)
+    return [replace(one, score=one.score + AHEAD * fits(one.item.text)) for one in found]
 
 
 class Diverse:

@@ -32,7 +32,7 @@ from memory.measuring import Effects
 from memory.prune import PrunePlan, PruneRule, retirement
 from memory.prune import plan as plan_prune
 from memory.query import Query, beside, searched, shelf_of
-from memory.ranking import Candidate, Diverse, Ranking, Worth, swayed
+from memory.ranking import Candidate, Diverse, Ranking, Worth, fitting, swayed
 from memory.shelving import Shelving
 from memory.text import (
     MARK_CLOSE,
@@ -139,6 +139,7 @@ class Memory:
                 query, floor=floor, most=ranking.episodes, guard=guard, budget_tokens=room
             )
         moved = swayed(candidates, run=query.run, worth=self.worth, sway=ranking.sway)
+        moved = fitting(moved, ranking.fits)
         ahead = self._diverse.order(moved, weight=ranking.diversity)
         return _fitting(ahead, budget_tokens=budget_tokens, most=most, episodes=ranking.episodes)
 

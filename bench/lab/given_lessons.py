@@ -19,6 +19,7 @@ from agent.reflector import Plain
 from agent.runner import Crew, Spec, run
 from agent.settings import MemorySettings, Settings
 from agent.solver import Greedy
+from agent.synthesis import ways_of
 from agent.tutor import EXPERT, Nobody, taught
 from agent.verifier import Shown
 from bench.arms.controls import packed_ledger
@@ -27,10 +28,10 @@ from memory.embed import Embedder, MiniLM
 from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
-from skills.showing import by_chance
 
 WAYS = 120
-"""Train tasks that the expert is shown, in each environment: as many as skills are written from."""
+"""Train tasks that the expert solves, in each environment: the very ones that skills are written
+from (`bench/lab/given_skills.py`)."""
 TELL = 10
 Told = Callable[[str], None]
 
@@ -82,7 +83,8 @@ async def _shown(envs: Sequence[Env], memory: Memory, *, ways: int, told: Told) 
         )
         for env in envs:
             who, where = taught(crew, env)
-            tasks = by_chance(env.tasks("train"), most=ways)
+            shown = ways_of(env, memory.ledger, whose="expert", most=ways, told=told)
+            tasks = [way.task for way in shown]
             for number, task in enumerate(tasks, start=1):
                 await run(who, where, Spec(task=task, seed=task.seed, arm=EXPERT, recall=False))
                 if number % TELL == 0 or number == len(tasks):

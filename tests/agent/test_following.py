@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from agent.following import followed, follows, ways_in
+from agent.following import followed, follows, leads, ways_in
 from agent.settings import SolverSettings
-from memory.types import Recalled, Source, StepRecord
+from memory.embed import HashEmbedder
+from memory.index import ListIndex
+from memory.ledger import Ledger
+from memory.query import Query
+from memory.ranking import Ranking
+from memory.recall import Memory
+from memory.types import Lesson, Recalled, Scope, Source, StepRecord
 
 CLEAN = (
     "Solved before: put a clean mug in coffeemachine. The way: go to shelf 2 > take mug 1 from "
@@ -97,6 +105,19 @@ def test_without_numbers_too() -> None:
     }
 
 
+def test_where_this_very_thing_was_found_counts_before_where_others_were() -> None:
+    def tells(thing: str, colour: str) -> str:
+        return (
+            f"Solved before: Bring me the {thing}. The way: "
+            f"open {colour} drawer > take {thing} > give {thing}"
+        )
+
+    ways = ways_in([lesson(tells("key", "red")), lesson(tells("pen", "blue"))])
+    drawers = ("open blue drawer", "open red drawer", "open green drawer")
+    assert followed(drawers, (), ways, goal="Bring me the pen.") == drawers[:1]
+    assert followed(drawers, (), ways, goal="Bring me the cup.") == drawers[:2]
+
+
 def test_two_things_are_two_and_go_to_one_place() -> None:
     goal = "put two cup in cabinet."
     took, put = "take cup 3 from shelf 1", "move cup 3 to cabinet 2"
@@ -150,3 +171,24 @@ def test_small_models_are_led_unless_it_is_said_otherwise(name: str, led: bool) 
     assert follows(SolverSettings(), name) is led
     assert follows(SolverSettings(follow=False), name) is False
     assert follows(SolverSettings(follow=True), name) is True
+
+
+def test_recall_puts_ways_that_could_be_gone_here_before_closer_ones(tmp_path: Path) -> None:
+    memory = Memory(Ledger(tmp_path / "ledger.db"), ListIndex(HashEmbedder()))
+    heat = CLEAN.replace("put a clean", "put a hot").replace("clean mug 1 with", "heat mug 1 with")
+    for number, text in enumerate((heat, CLEAN)):
+        goal = text.removeprefix("Solved before: ").partition(" The way")[0]
+        scope = Scope(env="house")
+        memory.add(
+            Lesson(id=f"L{number}", kind="workflow", text=text, situation=goal, scope=scope),
+            reason="told",
+        )
+    query = Query(goal="put a clean mug in shelf.", env="house", observation="You see a shelf 1.")
+    for goal, first in (("put a hot mug in shelf.", "L0"), ("put a clean mug in shelf.", "L1")):
+        found = memory.recall(
+            query, budget_tokens=400, floor=-1, most=2, guard=False,
+            ranking=Ranking(fits=leads(MOVES, (), goal=goal)),
+        )  # fmt: skip
+        assert found[0].lesson == first
+        assert len(found) == 2
+    memory.close()
