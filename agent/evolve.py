@@ -29,7 +29,7 @@ from agent.evolving import Bounds, Decided, Evolution, Evolved, Proposal, Propos
 from agent.evolving_desk import Desk, counted, specs, spent
 from agent.evolving_gates import Arena, judge, settle
 from agent.gate import Decision
-from agent.journal import said
+from agent.journal import planned
 from agent.once import once
 from agent.promotion import current
 from agent.proposers.types import won
@@ -206,8 +206,8 @@ async def _considered(
     if not proposal.changes:
         loop.told(f"round {number}, {name}: proposes nothing{_why(proposal.note)}")
         return proposal, None
-    about = tuple(said(one) for one in proposal.changes)
-    loop.told(f"round {number}, {name}: proposes: {'; '.join(about)}")
+    about = tuple(planned(one) for one in proposal.changes)
+    loop.told(f"round {number}, {name}: proposes to {'; '.join(about)}")
     found = await stage(place / f"{name}.judged.json", _Judged, judged)
     written = await _written(loop, proposal, found, why=f"round {number} of {loop.name}")
     kept = all(one.decision == "applied" for one in written)
@@ -288,11 +288,13 @@ def _same(loop: Loop) -> str:
 def _plan(loop: Loop, most: int) -> str:
     """What is going to happen, for those who watch."""
     bounds = loop.bounds
+    least = bounds.least if bounds.judged < bounds.least else 0
+    few = f" (with fewer than {least} only in a clear case)" if least else ""
     who = ", ".join((*(["lessons"] if loop.lessons else []), *loop.proposers)) or "nobody"
     return (
         f"{loop.name}: {most} round(s) of {bounds.tasks} train tasks in {loop.env.name}. What may "
         f"change: {who}. A change other than a lesson is kept if it solves more of up to "
-        f"{bounds.judged} val tasks, or as many for less; the curve is measured on up to "
+        f"{bounds.judged} val tasks{few}, or as many for less; the curve is measured on up to "
         f"{bounds.held} others. Kill it whenever you like: the same command goes on"
     )
 

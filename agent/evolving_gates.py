@@ -78,11 +78,13 @@ async def judge(arena: Arena, proposal: Proposal, *, name: str) -> Decision:
         await off(sides.__exit__, None, None, None)
     gained, said = gains(pairs, least=arena.bounds.least)
     cheaper, saved = looks.cheaper() if saves and not gained else (False, "")
-    found = [f"target: {said}", *([f"cheaper: {saved}"] if saved else [])]
+    found = [f"cheaper: {saved}", f"target: {said}"]
+    if not cheaper:
+        found = [f"target: {said}" + (f"; {saved}" if saved else "")]
     return Decision(
         promote=gained or cheaper,
-        failed=() if gained or cheaper else ("target", "cheaper") if saved else ("target",),
-        reasons=(*reasons, *(reversed(found) if cheaper else found)),
+        failed=() if gained or cheaper else ("target",),
+        reasons=(*reasons, *found),
         evidence=Evidence(target=pairs),
     )
 

@@ -18,6 +18,18 @@ DONE = {
 }
 ADDED = {"adapter": "trained", "skill": "wrote", "task": "made up"}
 """Where `learned` is not the word."""
+PLANNED = {
+    "learned": "learn",
+    "reworded": "reword",
+    "removed": "remove",
+    "trained": "train",
+    "wrote": "write",
+    "rewrote": "rewrite",
+    "made": "make",
+    "moved": "move",
+    "took": "take",
+}
+"""Their first words before it is done."""
 KINDS = {
     "lesson": "the lesson",
     "skill": "the skill",
@@ -49,6 +61,12 @@ def said(change: Change) -> str:
     if change.kind == "skill" and change.op == "edit":
         verb = "rewrote"
     return f"{verb} {what} {_named(change)}"
+
+
+def planned(change: Change) -> str:
+    """What a change that is only proposed would do: `learn the lesson “Open the red drawer.”`."""
+    verb, space, rest = said(change.model_copy(update={"decision": "applied"})).partition(" ")
+    return f"{PLANNED.get(verb, verb)}{space}{rest}"
 
 
 def _named(change: Change) -> str:

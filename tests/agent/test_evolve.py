@@ -94,7 +94,7 @@ async def test_what_raises_held_out_success_is_kept_then_undone_and_success_fall
         (first,) = done.rounds
         (decided,) = first.decided
         assert decided.decision.promote, decided.decision
-        assert decided.about == (f"learned the prompt solver: “{MAP}”",)
+        assert decided.about == (f"learn the prompt solver: “{MAP}”",)
         assert done.start.won == 4
         assert first.held.share == 1.0
         assert applied(here.settings, here.ledger, "toy").prompts == {"solver": MAP}

@@ -10,7 +10,7 @@ import pytest
 
 from agent.evolving import Decided, Evolved, Proposal
 from agent.gate import Decision
-from agent.journal import said
+from agent.journal import planned, said
 from agent.journal_rounds import Told, fates_of, rounds
 from agent.roundlog import Gathered, Held, Round
 from agent.stages import keep
@@ -70,6 +70,13 @@ def setting(value: Any, **fields: Any) -> Change:
 )  # fmt: skip
 def test_changes_are_told_in_words(made: Change, words: str) -> None:
     assert said(made) == words
+
+
+def test_what_is_only_proposed_is_told_as_such() -> None:
+    assert planned(lesson("a", "Open it.", decision="rejected")) == "learn the lesson “Open it.”"
+    skill = change("skill", "S1", {"name": "fetch", "status": "active"}, op="status")
+    assert planned(skill) == "take the skill fetch into use"
+    assert planned(setting(5)) == "set memory.most to 5"
 
 
 def test_fates_follow_undoings_and_their_undoings(ledger: Ledger) -> None:
