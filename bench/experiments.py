@@ -109,8 +109,10 @@ MEMORY = Experiment(
         "Every learning arm plays the same train houses first, then measured houses that share no "
         "task with them; nothing is learned while measuring, and every lesson found is shown "
         "(none is withheld). All arms act without thoughts, have the same tokens for what they "
-        "remember and break loops alike. The embedded model wins about two thirds of these houses "
-        "bare, so a difference has room on both sides."
+        "remember and break loops alike. Where a way is followed, the solver takes first what it "
+        "would do next here (agent/following.py), whichever lessons it is given; these arms were "
+        "added after it was seen that read lessons change nothing. The embedded model wins about "
+        "two thirds of these houses bare, so a difference has room on both sides."
     ),
     models={"135M": SMOL},
     learn=Tasks(env="household:nook", split="train", n=24),
@@ -133,11 +135,26 @@ MEMORY = Experiment(
                 ("ACE", "ace"),
             )
         ),
+        *(
+            ArmSpec(
+                name=f"{name}, followed", kind=kind, model="135M", options={**ACT, "follow": True}
+            )
+            for name, kind in (
+                ("memory", "journeyman"),
+                ("random memory", "random-memory"),
+                ("shuffled memory", "shuffled-memory"),
+            )
+        ),
     ),
     seeds=(0,),
     checkpoints=(24,),
     note_tokens=96,
     compare=(
+        ("memory, followed", "no memory"),
+        ("memory, followed", "random memory, followed"),
+        ("memory, followed", "shuffled memory, followed"),
+        ("memory, followed", "memory"),
+        ("memory, followed", "AWM"),
         ("memory", "no memory"),
         ("memory", "random memory"),
         ("memory", "shuffled memory"),

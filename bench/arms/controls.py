@@ -35,7 +35,9 @@ class Journeyman(Arm):
 
     `drafts` is `plain` (a rule writes workflows of successes) or `written` (the model writes
     lessons of failures too). With `withhold` lessons are kept back by chance in train runs, to
-    measure what they do, and show it later: an arm of its own. It keeps its ledger, whole.
+    measure what they do, and show it later: an arm of its own. With `follow` the solver takes first
+    what a recalled way would do next (`agent/following.py`), as it does for small models outside
+    of experiments; without, lessons are only read. It keeps its ledger, whole.
     """
 
     paper = "none: this project"
@@ -44,9 +46,16 @@ class Journeyman(Arm):
     recalls = True
 
     def __init__(
-        self, desk: Desk, *, think: bool = True, drafts: str = "plain", withhold: bool = False
+        self,
+        desk: Desk,
+        *,
+        think: bool = True,
+        drafts: str = "plain",
+        withhold: bool = False,
+        follow: bool = False,
     ) -> None:
         super().__init__(desk)
+        self._follow = follow
         if drafts not in ("plain", "written"):
             raise UserError(f"drafts={drafts!r}", repair="drafts is `plain` or `written`")
         self._think, self._drafts, self._withhold = think, drafts, withhold
@@ -66,7 +75,7 @@ class Journeyman(Arm):
         if self._kept:
             path.write_bytes(base64.b64decode(self._kept["ledger"]))
         self.memory = self.opened(Memory(Ledger(path), ListIndex(self.desk.embedder())))
-        crew = with_solver(crew, think=self._think)
+        crew = with_solver(crew, think=self._think, follow=self._follow)
         written = self._drafts == "written"
         settings = crew.settings.memory.model_copy(
             update={
@@ -252,8 +261,8 @@ class Taught(Journeyman):
     differs = "lessons come from the expert's runs on train tasks, as `journeyman run --expert`"
     learns = False
 
-    def __init__(self, desk: Desk, *, think: bool = False) -> None:
-        super().__init__(desk, think=think)
+    def __init__(self, desk: Desk, *, think: bool = False, follow: bool = True) -> None:
+        super().__init__(desk, think=think, follow=follow)
 
     def fixed(self) -> frozenset[str]:
         """The demonstrations."""
