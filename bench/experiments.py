@@ -137,7 +137,7 @@ MEMORY = Experiment(
         ),
         *(
             ArmSpec(
-                name=f"{name}, followed", kind=kind, model="135M", options={**ACT, "follow": True}
+                name=f"{name} followed", kind=kind, model="135M", options={**ACT, "follow": True}
             )
             for name, kind in (
                 ("memory", "journeyman"),
@@ -150,11 +150,11 @@ MEMORY = Experiment(
     checkpoints=(24,),
     note_tokens=96,
     compare=(
-        ("memory, followed", "no memory"),
-        ("memory, followed", "random memory, followed"),
-        ("memory, followed", "shuffled memory, followed"),
-        ("memory, followed", "memory"),
-        ("memory, followed", "AWM"),
+        ("memory followed", "no memory"),
+        ("memory followed", "random memory followed"),
+        ("memory followed", "shuffled memory followed"),
+        ("memory followed", "memory"),
+        ("memory followed", "AWM"),
         ("memory", "no memory"),
         ("memory", "random memory"),
         ("memory", "shuffled memory"),
