@@ -242,7 +242,7 @@ def _given(
         if arm.kind in SKILLED:
             maker = SKILLED[arm.kind]
             if maker not in skills:
-                skills[maker] = maker(envs, known=kept, told=told)
+                skills[maker] = maker(envs, known=kept or _made_by(maker, table), told=told)
             given[arm.name] = skills[maker]
         elif (think, before) not in made:
             tokens = plan.experiment.note_tokens
@@ -268,5 +268,9 @@ def _made_by(make: Callable[..., dict[str, Any]], table: Table) -> dict[str, Any
 
 
 def _first_states(plan: Plan, table: Table) -> dict[str, bytes]:
-    found = {s.arm.name: table.state(s.arm.name, s.seed, 0) for s in plan.streams}
-    return {name: body for name, body in found.items() if body is not None}
+    found: dict[str, bytes] = {}
+    for stream in plan.streams:  # kept once, with the first seed that was played
+        body = table.state(stream.arm.name, stream.seed, 0)
+        if body is not None:
+            found.setdefault(stream.arm.name, body)
+    return found

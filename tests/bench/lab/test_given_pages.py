@@ -67,11 +67,13 @@ def test_arms_of_one_experiment_have_the_same_skills_which_are_made_once(
         ArmSpec(name="first", kind="explored-chance", options={"choose": "first"}),
         ArmSpec(name="chance", kind="explored-chance"),
         n=2,
+        seeds=(0, 1),
     )
     told: list[str] = []
     play(experiment, told=told.append, arms=("first",))
     assert any(line.startswith("toy: kind 1 of ") for line in told)
     again: list[str] = []
+    play(experiment, told=again.append, arms=("chance",))
     play(experiment, told=again.append)
     assert not any("kind 1 of" in line for line in again)
     with closing(Table(folder_of(settings, "small"), write=False)) as table:
