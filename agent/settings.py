@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,13 +18,10 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from agent.browsing_settings import BrowsingSettings
-from envs.errors import UserError, one_line
+from agent.settings_files import FILE, drop_none, merge, read, trusted
+from envs.errors import UserError
 from envs.types import Frozen
 from memory.types import Trust
-
-FILE = "journeyman.toml"
-STARTS = ("home", "mcp", "site", "browser", "browsing")
-"""Settings that start programs, name the folder of those that are, or have chat go somewhere."""
 
 
 class ModelSettings(Frozen):
@@ -338,10 +334,10 @@ def load(**flags: Any) -> Settings:
     if environ.get("ALFWORLD_DATA"):
         low["alfworld_data"] = environ["ALFWORLD_DATA"]
     for path in (home / FILE, Path.cwd() / FILE):
-        low = _merge(low, _trusted(_read(path), path, home=home))
+        low = merge(low, trusted(read(path), path, home=home))
     try:
         variables = EnvSettingsSource(Settings)()
-        merged = _merge(_merge(low, variables), _drop_none(flags))
+        merged = merge(merge(low, variables), drop_none(flags))
         merged["model"] = _endpoint(merged.get("model") or {}, environ)
         return Settings.model_validate(merged)
     except ValidationError as error:
@@ -359,42 +355,3 @@ def _endpoint(model: dict[str, Any], environ: Mapping[str, str]) -> dict[str, An
     if not any(model.get(named) for named in ("base_url", "file", "adapter")):
         wanted["base_url"] = environ.get("OPENAI_BASE_URL", "")
     return {**model, **{k: v for k, v in wanted.items() if v and not model.get(k)}}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(
-            f"{path} can't be read: {one_line(str(error))}", repair="mend or remove it"
-        ) from error
-
-
-def _trusted(read: dict[str, Any], path: Path, *, home: Path) -> dict[str, Any]:
-    """What was read, unless a folder that one only works in names programs to be started."""
-    found = [part for part in STARTS if part in read]
-    if found and path.resolve() != (home / FILE).resolve():
-        raise UserError(
-            f"{path} names {found[0]}, and a working folder may not start programs",
-            repair=f"look at what it names, then move {found[0]} to {home / FILE}",
-        )
-    return read
-
-
-def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(low)
-    for key, value in high.items():
-        old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = _merge(old, value) if both and isinstance(old, dict) else value
-    return merged
-
-
-def _drop_none(flags: dict[str, Any]) -> dict[str, Any]:
-    return {
-        key: _drop_none(value) if isinstance(value, dict) else value
-        for key, value in flags.items()
-        if value is not None
-    }

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from agent.mcp import ToolServers
-from agent.settings import FILE, Settings, load
+from agent.settings import Settings, load
+from agent.settings_files import FILE
 from envs.errors import JourneymanError, clip, one_line
 from server.commands.memory import Json
 from server.console import go, out, say_json, table

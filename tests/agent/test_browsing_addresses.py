@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.browsing_addresses import Atlas, kind_of, origin_in, place_of
-from agent.settings import FILE, load
+from agent.settings import load
+from agent.settings_files import FILE
 from envs.errors import EnvError, Refused, UserError
 
 

@@ -27,7 +27,8 @@ from agent.mcp_words import foreign, offer, offered_name, quoted
 from agent.models.scripted import PolicyModel
 from agent.player import Seen
 from agent.reflector import lesson_from
-from agent.settings import FILE, McpServerSettings, load
+from agent.settings import McpServerSettings, load
+from agent.settings_files import FILE
 from agent.state import Attempt
 from envs.chat import chat_task
 from envs.errors import UserError
