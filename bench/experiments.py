@@ -228,7 +228,7 @@ DISTILL = Experiment(
         ),
         *(
             ArmSpec(
-                name=f"round {number} + skills",
+                name=f"round {number} + skills first",
                 kind="skills",
                 model=name,
                 options={"choose": "first"},
@@ -243,7 +243,7 @@ DISTILL = Experiment(
         ("round 1", "round 0"),
         ("round 2", "round 1"),
         ("round 2", "expert"),
-        ("round 2 + skills", "round 2"),
+        ("round 2 + skills first", "round 2"),
     ),
     baseline="base",
 )
