@@ -341,4 +341,6 @@ def _praise(trials: Sequence[Trial], strength: Strength) -> str:
     low, high = wilson(solved, asked)
     other = strength.failed + len(strength.passed)
     copies = f"; {strength.failed} of {other} altered copies fail" if other else ""
-    return f"it solved {solved} of {asked} fresh tasks ({low:.0%} to {high:.0%}){copies}"
+    left = sum(one.purpose == "decline" and NOTHING not in one.arguments.values() for one in trials)
+    alone = f", and left {left} more alone, which count neither way" if left else ""
+    return f"it solved {solved} of {asked} fresh tasks ({low:.0%} to {high:.0%}){alone}{copies}"

@@ -351,3 +351,21 @@ def test_a_skill_that_never_ends_costs_no_more_than_its_limit(
     told = trial(ground(Toy()), one, library.source(one), Toy().tasks("train")[0])
     assert told.error.startswith("TimeoutError")
     assert (told.passed, told.claimed) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("speaks", "knows", "admitted"), [(True, 3, True), (True, 2, False), (False, 3, False)]
+)
+def test_what_a_program_for_pages_leaves_alone_is_told_and_counts_neither_way_up_to_half(
+    ground: Grounds, library: Library, speaks: bool, knows: int, admitted: bool
+) -> None:
+    known = sorted(homes())[:knows]
+    looks = '\n    if page.has("button", "None"):\n        return False' if speaks else ""
+    head = "def bring(thing: str) -> bool:"
+    code = BRING.replace(head, f"{head}{looks}").replace(
+        "thing not in HOMES", f"thing not in {known!r}"
+    )
+    bounds = FEW.model_copy(update={"solve": 24})
+    told = judge(ground(Toy()), skill(library, code), bounds=bounds)
+    assert told.admitted is admitted, told.reason
+    assert ("more alone, which count neither way" in told.reason) is admitted
