@@ -336,7 +336,9 @@ WEB = Experiment(
         "instruction. Skills were found without a model by trying out train pages, and admitted by "
         "trials on train pages that were not explored; no test page shares its task with one, and "
         "compositions are made of them. `first` calls what fits without asking; `skills by chance` "
-        "takes a call as one admissible action among others."
+        "takes a call as one admissible action among others. What programs can express, and that a "
+        "trial in which one does nothing counts neither way, was decided while skills for this "
+        "experiment were made, knowing which train pages compositions consist of (docs/web.md)."
     ),
     models={"135M": SMOL, "1.5B": CODER},
     measure=(
