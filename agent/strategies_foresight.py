@@ -58,7 +58,7 @@ def told(settings: Settings) -> list[dict[str, Any]]:
         for name, (does, paper) in USED.items()
     ]
     fields = ("part", "name", "does", "paper", "setting", "chosen")
-    follow = {
+    follow: dict[str, Any] = {
         "part": "solver",
         "name": "follow",
         "does": "takes first what a recalled way would do next here; models below 4B parameters",
@@ -66,5 +66,7 @@ def told(settings: Settings) -> list[dict[str, Any]]:
         "setting": "solver.follow = true",
         "chosen": follows(settings.solver, settings.model.name),
     }
-    made = [dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE]
+    made: list[dict[str, Any]] = [
+        dict(zip(fields, ("distill", *one, None), strict=True)) for one in MADE
+    ]
     return [follow, *used, *made]
