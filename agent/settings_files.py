@@ -11,7 +11,13 @@ from envs.errors import UserError, one_line
 FILE = "journeyman.toml"
 NO_KEY = "none"
 """The key for a server that a working folder names without one: nobody's own goes there."""
-STARTS = ("home", "mcp", "site", "browser", "browsing")
+STARTS = {
+    "home": "a home folder",
+    "mcp": "MCP servers",
+    "site": "web apps",
+    "browser": "a browser",
+    "browsing": "web pages",
+}
 """Settings that start programs, name the folder of those that are, or have chat go somewhere."""
 
 
@@ -35,9 +41,10 @@ def trusted(found: dict[str, Any], path: Path, *, home: Path) -> dict[str, Any]:
         return found
     starts = [part for part in STARTS if part in found]
     if starts:
+        shown = f"[{starts[0]}]" if isinstance(found[starts[0]], dict) else starts[0]
         raise UserError(
-            f"{path} names {starts[0]}, and a working folder may not start programs",
-            repair=f"look at what it names, then move {starts[0]} to {home / FILE}",
+            f"{path} names {STARTS[starts[0]]}, and a working folder may not start programs",
+            repair=f"look at what it names, then move {shown} to {home / FILE}",
         )
     router = found.get("router")
     larger = router.get("larger") if isinstance(router, dict) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agent.following import follows
 from agent.kit import Kit
 from agent.models.types import Sampling
 from agent.state import State
@@ -22,7 +23,7 @@ class Greedy:
         """Asks for JSON that can't but name an admissible action, where these are listed."""
         solver = kit.settings.solver
         choices = choices_of(state, kit)
-        if len(choices) == 1 and not solver.think:
+        if len(choices) == 1 and not solver.think and follows(solver, kit.model.name):
             return acting(choices[0])
         reply = await kit.model.reply(
             text_messages(state, kit, choices=choices),

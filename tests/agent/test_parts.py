@@ -169,7 +169,7 @@ def test_a_working_folder_chooses_no_home(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     (tmp_path / "journeyman.toml").write_text('home = "."\n')
     mine = tmp_path / "mine"
-    with pytest.raises(UserError, match=r"names home, and a working folder .*mine"):
+    with pytest.raises(UserError, match=r"names a home folder, and a working folder .*mine"):
         load(home=str(mine))
     (tmp_path / "journeyman.toml").write_text("[memory]\nmost = 7\n")
     assert load(home=str(mine)).home == mine
