@@ -262,7 +262,8 @@ LOOP = Experiment(
         "generated. Solvers of this size take first what a remembered way would do next "
         "(agent/following.py), whichever lessons they are given. No arm learns while measuring. "
         "Not here: several seeds (each of these arms is deterministic) and training anew. Sizes "
-        "were cut to what two hours of 2 cores allow when 31 games of three arms had been played."
+        "were cut to what two hours of 2 cores allow, first when 31 games of three arms had been "
+        "played, those of plain and random lessons once more before any of theirs was."
     ),
     models={"135M": SMOL, "student": _student(STUDENT)},
     measure=(
@@ -273,9 +274,9 @@ LOOP = Experiment(
     arms=(
         ArmSpec(name="random", kind="random"),
         ArmSpec(name="expert", kind="expert"),
-        ArmSpec(name="plain", kind="bare", model="135M", n=20),
+        ArmSpec(name="plain", kind="bare", model="135M", n=12),
         ArmSpec(name="lessons", kind="taught", model="135M", n=60),
-        ArmSpec(name="random lessons", kind="taught-random", model="135M", n=20),
+        ArmSpec(name="random lessons", kind="taught-random", model="135M", n=12),
         ArmSpec(name="skills", kind="skills", model="135M", n=60),
         ArmSpec(name="student", kind="bare", model="student", n=60),
         ArmSpec(name="student + lessons", kind="taught", model="student", n=40),
