@@ -261,9 +261,8 @@ LOOP = Experiment(
         "train task has these rooms; seen is the official valid_seen; household:real houses are "
         "generated. Solvers of this size take first what a remembered way would do next "
         "(agent/following.py), whichever lessons they are given. No arm learns while measuring. "
-        "Not here: several seeds (each of these arms is deterministic) and training anew. Sizes "
-        "were cut to what two hours of 2 cores allow, first when 31 games of three arms had been "
-        "played, those of plain and random lessons once more before any of theirs was."
+        "One seed: these arms are deterministic. Sizes were cut to what time allowed when 31 games "
+        "of three arms were played, of plain and random lessons again before any of theirs was."
     ),
     models={"135M": SMOL, "student": _student(STUDENT)},
     measure=(
