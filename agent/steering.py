@@ -10,9 +10,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agent.following import followed, follows, ways_in
+from agent.following import followed, follows, small, ways_in
 from agent.kit import Kit
 from agent.loops import worthwhile
+from agent.pointing import pointed
 from agent.state import State, recalled_of, seen_of, steps_of
 from envs.types import Action
 from memory.lexical import PLAIN
@@ -29,17 +30,21 @@ def steers(kit: Kit) -> bool:
 def choices_of(state: State, kit: Kit) -> tuple[str, ...]:
     """The actions that the solver may choose now; empty where they are not listed.
 
-    Without those that go in circles, and for weak models first what a remembered way would do;
-    calls of skills stay beside that.
+    Without those that go in circles, and for weak models first what a remembered way would do, or
+    what the goal names on a page; calls of skills stay beside that.
     """
     choices, solver, steps = seen_of(state).admissible or (), kit.settings.solver, steps_of(state)
     if solver.break_loops:
         choices = worthwhile(choices, steps, goal=kit.task.goal)
     ways = ways_in(recalled_of(state)) if follows(solver, kit.model.name) else ()
-    if not ways:
+    points = small(kit.model.name) if solver.point is None else solver.point
+    if not ways and not points:
         return choices
     calls = {str(Call(**one["call"])) for one in state.get("offers", ())}
-    led = followed([c for c in choices if c not in calls], steps, ways, goal=kit.task.goal)
+    plain = tuple(choice for choice in choices if choice not in calls)
+    led = followed(plain, steps, ways, goal=kit.task.goal)
+    if points and led == plain:
+        led = pointed(plain, steps, goal=kit.task.goal)
     return tuple(choice for choice in choices if choice in (*calls, *led))
 
 

@@ -7,13 +7,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.models.pull import EMBEDDED
 from agent.settings import ModelSettings
-from bench.lab.types import ArmSpec, Claim, Experiment, Tasks
+from bench.experiments_web import WEB
+from bench.lab.types import ArmSpec, Claim, Expects, Experiment, Tasks
+from bench.players import CODER, SMOL
 from envs.errors import UnknownName, UserError, one_line
-
-SMOL = ModelSettings(file=EMBEDDED, name="SmolLM2-135M-Instruct (embedded)")
-CODER = ModelSettings(file="qwen2.5-coder-1.5b", name="Qwen2.5-Coder-1.5B-Instruct Q4_K_M")
 
 ACT: dict[str, object] = {"think": False}
 """No thoughts: they take the 135M most of its time."""
@@ -248,7 +246,39 @@ DISTILL = Experiment(
     baseline="base",
 )
 
-STUDENT = "shipped:alfworld"
+STUDENT, TEST, SEEN = "shipped:alfworld", "alfworld/test", "alfworld/seen"
+CLAIMED: tuple[tuple[str, str, str, str, Expects, float], ...] = (
+    ("memory on beats memory off", "lessons", "plain", TEST, "better", 0),
+    ("random memory does not", "random lessons", "plain", TEST, "no better", 20),
+    ("skills beat lessons", "skills", "lessons", TEST, "better", 0),
+    ("the student keeps what lessons gave", "student", "lessons", TEST, "no worse", 15),
+    ("the student keeps what skills gave", "student", "skills", TEST, "no worse", 15),
+    (
+        "after distillation lessons can be left out",
+        "student",
+        "student + lessons",
+        TEST,
+        "no worse",
+        15,
+    ),
+    (
+        "all together beats the expert that taught it",
+        "student + skills",
+        "expert",
+        TEST,
+        "better",
+        0,
+    ),
+    ("skills beat lessons on valid_seen", "skills", "lessons", SEEN, "better", 0),
+    (
+        "skills that are called unasked beat lessons on valid_seen",
+        "skills first",
+        "lessons",
+        SEEN,
+        "better",
+        0,
+    ),
+)
 LOOP = Experiment(
     name="loop",
     title="Does the agent get better by what it keeps, and by which of it?",
@@ -262,7 +292,10 @@ LOOP = Experiment(
         "generated. Solvers of this size take first what a remembered way would do next "
         "(agent/following.py), whichever lessons they are given. No arm learns while measuring. "
         "One seed: these arms are deterministic. Sizes were cut to what time allowed when 31 games "
-        "of three arms were played, of plain and random lessons again before any of theirs was."
+        "of three arms were played, of plain and random lessons again before any of theirs was. "
+        "The last claim was added in the belief that the 135M had passed its skills by in 5 games "
+        "of seen. It had not: they have goal and room of the train runs that the fitting skills "
+        "were written from, so the guard withheld these, in both arms."
     ),
     models={"135M": SMOL, "student": _student(STUDENT)},
     measure=(
@@ -277,6 +310,9 @@ LOOP = Experiment(
         ArmSpec(name="lessons", kind="taught", model="135M", n=60),
         ArmSpec(name="random lessons", kind="taught-random", model="135M", n=12),
         ArmSpec(name="skills", kind="skills", model="135M", n=60),
+        ArmSpec(
+            name="skills first", kind="skills", model="135M", n=60, options={"choose": "first"}
+        ),
         ArmSpec(name="student", kind="bare", model="student", n=60),
         ArmSpec(name="student + lessons", kind="taught", model="student", n=40),
         ArmSpec(
@@ -291,81 +327,10 @@ LOOP = Experiment(
     note_tokens=96,
     compare=(("lessons", "random lessons"), ("lessons", "expert"), ("student", "lessons")),
     claims=tuple(
-        Claim(says=says, arm=arm, against=against, sets=("alfworld/test",), **how)
-        for says, arm, against, how in (
-            ("memory on beats memory off", "lessons", "plain", {}),
-            (
-                "random memory does not",
-                "random lessons",
-                "plain",
-                {"expects": "no better", "margin": 20},
-            ),
-            ("skills beat lessons", "skills", "lessons", {}),
-            (
-                "the student keeps what lessons gave",
-                "student",
-                "lessons",
-                {"expects": "no worse", "margin": 15},
-            ),
-            (
-                "the student keeps what skills gave",
-                "student",
-                "skills",
-                {"expects": "no worse", "margin": 15},
-            ),
-            (
-                "after distillation lessons can be left out",
-                "student",
-                "student + lessons",
-                {"expects": "no worse", "margin": 15},
-            ),
-            ("all together beats the expert that taught it", "student + skills", "expert", {}),
-        )
+        Claim(says=says, arm=arm, against=against, sets=(where,), expects=how, margin=margin)
+        for says, arm, against, where, how, margin in CLAIMED
     ),
     baseline="plain",
-)
-
-WEB = Experiment(
-    name="web",
-    title="How far do players get on web pages, with skills of train pages and without?",
-    note=(
-        "miniwob/test is MiniWoB++'s pages of BrowserGym's public test split, one seed of each; "
-        "compositions put two or three train pages under one instruction, told in order and the "
-        "other way round; the site is the shop with errands that combine goals. One episode, "
-        "actions as text out of what the page admits; words that may be filled in come from the "
-        "instruction. Skills were found without a model by trying out train pages, and admitted by "
-        "trials on train pages that were not explored; no test page shares its task with one, and "
-        "compositions are made of them. `first` calls what fits without asking; `skills by chance` "
-        "takes a call as one admissible action among others. What programs can express, and that a "
-        "trial in which one does nothing counts neither way, was decided while skills for this "
-        "experiment were made, knowing which train pages compositions consist of (docs/web.md)."
-    ),
-    models={"135M": SMOL, "1.5B": CODER},
-    measure=(
-        Tasks(env="miniwob", split="test", n=63),
-        Tasks(env="miniwob:composed", split="test", n=40),
-        Tasks(env="site", split="test", n=12),
-    ),
-    arms=(
-        ArmSpec(name="random", kind="random"),
-        ArmSpec(name="bare 135M", kind="bare", model="135M"),
-        ArmSpec(name="bare 1.5B", kind="bare", model="1.5B", n=20),
-        ArmSpec(name="skills first", kind="explored-chance", options={"choose": "first"}),
-        ArmSpec(name="skills by chance", kind="explored-chance"),
-        ArmSpec(name="skills 135M", kind="explored", model="135M"),
-        ArmSpec(name="skills 1.5B", kind="explored", model="1.5B", n=20),
-    ),
-    seeds=(0, 1, 2),
-    compare=(
-        ("bare 135M", "random"),
-        ("bare 1.5B", "random"),
-        ("bare 1.5B", "bare 135M"),
-        ("skills first", "random"),
-        ("skills by chance", "random"),
-        ("skills 135M", "bare 135M"),
-        ("skills 1.5B", "bare 1.5B"),
-    ),
-    baseline="random",
 )
 
 NAMED: dict[str, Experiment] = {

@@ -21,7 +21,7 @@ from bench.arms.explored import Explored, ExploredByChance
 from bench.arms.mechanisms import MSI, CoLearning, IntrospectiveTips, Muse
 from bench.arms.reasoningbank import ReasoningBank
 from bench.arms.reflexion import Reflexion
-from bench.arms.simple import Bare, Random, ReAct, Resampling
+from bench.arms.simple import Bare, Pointed, Random, ReAct, Resampling
 from bench.arms.skills import Skilled
 from bench.arms.types import Arm, Desk
 from bench.arms.voyager import Voyager
@@ -31,6 +31,7 @@ from envs.errors import Missing, UnknownName, UserError, one_line
 
 KINDS: dict[str, type[Arm]] = {
     "random": Random,
+    "pointed": Pointed,
     "expert": Expert,
     "bare": Bare,
     "react": ReAct,
@@ -57,7 +58,7 @@ KINDS: dict[str, type[Arm]] = {
     "voyager": Voyager,
     "asi": ASI,
 }
-NO_MODEL = frozenset({"random", "expert", "explored-chance"})
+NO_MODEL = frozenset({"random", "pointed", "expert", "explored-chance"})
 """Kinds that call no model."""
 
 

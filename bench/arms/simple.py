@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from agent.chance import RandomChoice
+from agent.chance import LedChoice, RandomChoice
 from agent.reflector import Plain
 from agent.runner import Crew
 from agent.state import Attempt
@@ -20,9 +20,14 @@ class Bare(Arm):
     paper = "none: the model under the house's solver"
     differs = "replies are constrained to the admissible actions, and loops are broken, in all arms"
 
+    def __init__(self, desk: Desk, *, point: bool | None = None) -> None:
+        super().__init__(desk)
+        self._point = point
+        """Whether what the goal names on a page comes first; None: where the model is small."""
+
     def crew(self, crew: Crew) -> Crew:
         """No thought."""
-        return with_solver(crew, think=False)
+        return with_solver(crew, think=False, point=self._point)
 
 
 class ReAct(Arm):
@@ -94,6 +99,17 @@ class Random(Arm):
     def crew(self, crew: Crew) -> Crew:
         """No model."""
         return replace(crew, strategy=RandomChoice())
+
+
+class Pointed(Random):
+    """What the goal names on a page, else any action that does not go in circles."""
+
+    paper = "none: what a small model is led to, without the model"
+    differs = "the solver leads as it leads a small model; what is left is drawn by chance"
+
+    def crew(self, crew: Crew) -> Crew:
+        """No model."""
+        return replace(with_solver(crew, point=True), strategy=LedChoice())
 
 
 def with_solver(crew: Crew, **changes: Any) -> Crew:

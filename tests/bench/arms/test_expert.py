@@ -91,7 +91,7 @@ async def test_what_the_game_does_not_understand_is_replaced(
 
 async def test_without_an_expert_it_says_so(make_desk: Desks, tmp_path: Path) -> None:
     found = await play(make_desk(), Mute(None), tmp_path)
-    assert found.error == "toy has no expert; leave the expert out there"
+    assert found.error == "toy has no expert; play without it"
 
 
 def test_it_learns_nothing_and_is_the_only_one_that_knows(make_desk: Desks) -> None:

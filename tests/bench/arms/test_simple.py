@@ -16,7 +16,7 @@ from agent.reflector import Plain
 from agent.runner import Crew, Spec, run
 from agent.solver import Greedy
 from agent.verifier import Shown
-from bench.arms.simple import Bare, Random, ReAct, Resampling, Silent
+from bench.arms.simple import Bare, Pointed, Random, ReAct, Resampling, Silent
 from bench.arms.types import Arm, Desk
 from envs.errors import UserError
 from envs.toy import Toy
@@ -91,6 +91,17 @@ async def test_the_floor_asks_no_model_and_varies_by_chance(
     assert found.usage.calls == 0
     assert isinstance(crew.strategy, RandomChoice)
     assert found.steps
+
+
+async def test_what_is_pointed_at_can_be_done_without_a_model(
+    make_desk: Desks, tmp_path: Path
+) -> None:
+    found, crew = await play(Pointed(make_desk()), tmp_path, PolicyModel(first))  # type: ignore[arg-type]
+    assert found.usage.calls == 0
+    assert found.steps
+    assert crew.settings.solver.point is True
+    bare = Bare(make_desk(), point=False).crew(crew)
+    assert bare.settings.solver.point is False
 
 
 @pytest.mark.parametrize("wrong", [{"retries": 0}, {"temperature": 0.0}])
