@@ -210,6 +210,14 @@ def _stage(env: Env, spec: Spec) -> Stage:
     return Stage(lambda: env.open(spec.task, seed=spec.seed))
 
 
+def _as_shown(spec: Spec, stage: Stage) -> Spec:
+    """With the goal that the open episode has: of some pages it is not known before."""
+    if stage.episode is None or stage.episode.task.goal == spec.task.goal:
+        return spec
+    task = spec.task.model_copy(update={"goal": stage.episode.task.goal})
+    return spec.model_copy(update={"task": task})
+
+
 async def _guarded(
     crew: Crew, stage: Stage, spec: Spec, *, run_id: str, began: str, past: State | None
 ) -> Trajectory:
@@ -235,6 +243,7 @@ async def _play(crew: Crew, stage: Stage, spec: Spec, *, run_id: str, past: Stat
     else:
         start = begun(await player.begin())
     seed = spec.chance or spec.seed or f"{run_id}/{len(past.get('steps', ())) if past else 0}"
+    spec = _as_shown(spec, stage)
     kit = Kit(
         run=run_id,
         task=spec.task,
@@ -274,6 +283,7 @@ async def _record(
     error: str,
 ) -> Trajectory:
     score: Score | None = None
+    spec = _as_shown(spec, stage)
     if not error:
         try:
             score = await stage.score()

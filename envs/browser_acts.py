@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from envs.errors import clip
@@ -45,13 +47,16 @@ KEYS = re.compile(
     r"(?:(?:Control|Shift|Alt)\+){0,2}(?:Enter|Tab|Escape|Space|Backspace|Delete|Home|End|Page(?:Up"
     r"|Down)|Arrow(?:Up|Down|Left|Right)|[!-~])"
 )
-DATE = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+DATES = ("%m/%d/%Y", "%Y/%m/%d", "%d.%m.%Y", "%B %d %Y", "%d %B %Y", "%b %d %Y", "%d %b %Y")
+"""Ways to write a date; 3/4/2026 is the fourth of March."""
 TIME = re.compile(r"(\d{1,2}):(\d{2}) ?([AaPp])\.?[Mm]\.?")
 FIELD = "it => [it.getAttribute('type') ?? '', it.readOnly === true]"
 """Type of a field, and whether it may only be read: writing into it would be waited for in vain."""
 WAIT_S = 1.0
 WHEEL = 120
 DRAG_STEPS = 8
+PAST = 4
+"""Pixels that a drag goes on behind the middle of what it goes to."""
 
 
 class Hand:
@@ -156,7 +161,7 @@ class Hand:
             node = find(self._seen, action.to)
             if node is None:
                 return f"there is no {action.to} to drag to"
-            end = await self._middle(node.ref)
+            end = _past(begin, await self._middle(node.ref))
         if begin is None or end is None:
             return f"{action}: it can't be seen"
         if not self._inside(begin) or not self._inside(end):
@@ -184,10 +189,22 @@ class Hand:
         return f"{size['width']} x {size['height']} pixels"
 
 
+def _past(begin: tuple[int, int] | None, end: tuple[int, int] | None) -> tuple[int, int] | None:
+    """A little further than the middle: lists that are put in order move up where it was passed."""
+    if begin is None or end is None:
+        return end
+    x, y = (e + max(-PAST, min(PAST, e - b)) for b, e in zip(begin, end, strict=True))
+    return x, y
+
+
 def _as_field(value: str, *, kind: str) -> str:
     """Dates and times as their fields want them, where they come as people write them."""
-    if kind == "date" and (found := DATE.fullmatch(value)):
-        return f"{found[3]}-{int(found[1]):02d}-{int(found[2]):02d}"
+    if kind in ("date", "month"):
+        plain = re.sub(r"(?<=\d)(?:st|nd|rd|th)\b|[,]|\bof\b|(?<=[a-z])\.", " ", value)
+        for form in DATES:
+            with suppress(ValueError):
+                day = datetime.strptime(" ".join(plain.split()), form).date()
+                return day.isoformat()[: len("2026-11") if kind == "month" else None]
     if kind == "time" and (found := TIME.fullmatch(value)):
         hour = int(found[1]) % 12 + (12 if found[3] in "Pp" else 0)
         return f"{hour:02d}:{found[2]}"

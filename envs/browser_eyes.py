@@ -12,7 +12,8 @@ from __future__ import annotations
 EYES = r"""(() => {
   const key = Symbol.for('journeyman.clock');
   if (window[key]) return;
-  const clock = {due: 0, later: window.setTimeout, soon: 1000, said: [], tally: new Map()};
+  const clock = {due: 0, later: window.setTimeout, soon: 1000, said: [], tally: new Map(),
+    takes: new WeakSet()};
   Object.defineProperty(window, key, {value: clock, configurable: true, writable: true});
   const never = window.clearTimeout, waiting = new Set(), polls = new Set();
   const off = id => { if (waiting.delete(id)) clock.due -= 1; };
@@ -35,6 +36,7 @@ EYES = r"""(() => {
   const kinds = /^(click|mousedown|mouseup|dblclick|pointerdown|mouseenter|mouseover)$/;
   EventTarget.prototype.addEventListener = function (kind, ...rest) {
     if (this instanceof HTMLElement && kinds.test(kind)) heard.add(this);
+    if (this instanceof HTMLElement && kind === 'drop') clock.takes.add(this);
     return listen.call(this, kind, ...rest);
   };
   listen.call(document, 'invalid', event => {
@@ -117,6 +119,19 @@ EYES = r"""(() => {
 """To be run in each page and frame before its own scripts."""
 SHOW = "() => window[Symbol.for('journeyman.clock')]?.show?.() ?? 0"
 """Says how many parts of the page can be edited in place."""
+LOOSE = r"""() => {
+  const takes = window[Symbol.for('journeyman.clock')]?.takes, drags = new Set(), drops = new Set();
+  const note = (noted, it) => {
+    const words = it.ariaLabel || it.innerText?.trim().split(/\s+/).join(' ');
+    if (words && noted.size < 30) noted.add(words.slice(0, 200));
+  };
+  for (const it of document.querySelectorAll('[draggable=true], .ui-draggable, .ui-sortable > *'))
+    note(drags, it);
+  if (drags.size) for (const it of [...document.querySelectorAll('*')].slice(0, 5000))
+    if (takes?.has(it) || it.ondrop || it.matches('.ui-droppable')) note(drops, it);
+  return [[...drags], [...drops]];
+}"""
+"""Words of what can be dragged, and of what takes what is dropped."""
 QUIET = """([quiet, most]) => new Promise(done => {
   const clock = window[Symbol.for('journeyman.clock')] ?? {due: 0, later: setTimeout};
   const begun = performance.now(); let last = begun;

@@ -13,6 +13,7 @@ from envs import browser_acts, browser_eyes, pages_snapshot
 from envs.browser_dialogs import Question
 from envs.errors import EnvError, clip, one_line
 from envs.pages import PageAction, Seen
+from envs.pages_drags import Loose
 
 if TYPE_CHECKING:
     from playwright.async_api import BrowserContext, Dialog, Download, Page, Request
@@ -71,6 +72,7 @@ class Tab:
         self._question = Question()
         self._flights = _Flights()
         self._seen: list[pages_snapshot.Node] | None = None
+        self._loose = Loose()
         self._context.on("page", self._on_page)
         self._listen(page)
 
@@ -142,12 +144,12 @@ class Tab:
             url=self._page.url,
             title=clip(one_line(await self._page.title()), most=200),
             text=pages_snapshot.render(top),
-            actions=pages_snapshot.actions(top, words=words),
+            actions=pages_snapshot.actions(top, words=words, loose=self._loose),
         )
 
     async def _read(self) -> list[pages_snapshot.Node]:
         body = self._page.locator("body")
-        edited = await self._shown()
+        edited, self._loose = await self._shown()
         try:
             raw = await body.aria_snapshot(mode="ai", timeout=self._patience_s * 900)
         except self._faults:
@@ -164,14 +166,15 @@ class Tab:
                 node.text = one_line(text)
         return self._seen
 
-    async def _shown(self) -> int:
-        """Has the page show what eyes alone see; how much of it can be edited in place."""
-        edited = 0
+    async def _shown(self) -> tuple[int, Loose]:
+        """Has the page show what eyes alone see: how much can be edited in place, what dragged."""
+        edited, loose = 0, Loose()
         for frame in self._page.frames[:FRAMES_MOST]:
             with suppress(self._faults, TimeoutError):
                 async with asyncio.timeout(SHOW_S):
                     edited += int(await frame.evaluate(browser_eyes.SHOW))
-        return edited
+                    loose = loose.and_more(*await frame.evaluate(browser_eyes.LOOSE))
+        return edited, loose
 
     async def _words(self, ref: str) -> str:
         with suppress(self._faults):

@@ -66,7 +66,7 @@ STATE = """most => {
   for (const it of document.querySelectorAll(shown)) {
     if (marks.length >= most) break;
     const box = it.getBoundingClientRect(), drawn = it instanceof SVGElement;
-    if (!(drawn ? box.width + box.height : box.width * box.height > 15)) continue;
+    if (!(drawn ? Math.max(box.width, box.height) > 3 : box.width * box.height > 15)) continue;
     if (!drawn && (it.childElementCount || it.textContent.trim() || it.matches('input, textarea')))
       continue;
     const look = getComputedStyle(it);

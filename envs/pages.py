@@ -230,8 +230,10 @@ def words_of(goal: str, *, most: int = 12) -> tuple[str, ...]:
     return unique([*quoted, *telling, *plain])[:most]
 
 
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 _TELLING = re.compile(
     r"\d{1,2}:\d{2} ?[APap]\.?[Mm]\.?"
+    rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{1,2}}(?:st|nd|rd|th)? {_MONTH},? \d{{4}}"
     r"|(?<![.!?] )(?<!^)\b[A-Z][\w'-]*(?:,? [A-Z][\w'-]*)*"
     r"|\S*[\d@]\S*"
 )

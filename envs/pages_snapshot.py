@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from envs import pages_rows
+from envs import pages_drags, pages_rows
 from envs.errors import clip
 from envs.pages import NAME_MOST, PageAction, Spot, quote, unique
 
@@ -269,11 +269,16 @@ def _line(node: Node) -> str:
 
 
 def actions(
-    top: Sequence[Node], *, words: Sequence[str] = (), most: int = ACTIONS_MOST
+    top: Sequence[Node],
+    *,
+    words: Sequence[str] = (),
+    loose: pages_drags.Loose = pages_drags.Loose(),
+    most: int = ACTIONS_MOST,
 ) -> tuple[str, ...]:
     """What can be done, at most `most`, in reading order; `words` are what fields may be given.
 
-    Fields get as many words as there is room for; plain text can be clicked where room is left.
+    Fields get as many words as there is room for; plain text can be clicked where room is left;
+    what is `loose` can be dragged.
     Where there is more than that, what speaks of one of the words is kept.
     """
     nodes = [node for node in walk(top) if node.ref and "disabled" not in node.states]
@@ -288,6 +293,8 @@ def actions(
         if _takes_text(node):
             fitting = [w for w in words if _fits(node, w)][:room]
             listed += [_on(node, "fill", rows, value=w) for w in fitting if w != node.text]
+    spots = ((node.spot, node.name or node.text) for node in nodes)
+    listed += pages_drags.listed(spots, loose=loose, words=words)
     ends = ["press Enter"] if any(node.focused for node in fields) else []
     ends += ["scroll down"] if len(nodes) > 40 else []
     listed = _kept(unique(listed), words=words, most=most - len(ends)) + ends

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -123,12 +123,22 @@ async def _run(settings: Settings, wanted: Wanted, *, again: bool, as_json: bool
             err.print(f"pictures: {path}")
 
 
+@runtime_checkable
+class AnySeed(Protocol):
+    """An environment of which more can be played than is listed."""
+
+    def task(self, name: str, *, seed: int = 0) -> Task:
+        """The task of that type and seed."""
+        ...
+
+
 def choose(
     env: Env, split: str, *, n: int, task_id: str = "", seed: int | None = None
 ) -> list[Task]:
     """The first `n` tasks of a split, or the one with this id, or the first of this type.
 
-    Of a type, the one whose own seed is `seed`, where that is given.
+    Of a type, the one whose own seed is `seed`, where that is given; listed or not, where any
+    seed makes one.
     """
     if split not in SPLITS:
         raise UnknownName("split", split, SPLITS)
@@ -138,6 +148,8 @@ def choose(
         kind = [task for task in known if task.tags[:1] == (task_id,)]
         found = [task for task in known if task.id == task_id]
         found = found or [task for task in kind if seed in (None, task.seed)][:1]
+        if not found and kind and seed is not None and isinstance(env, AnySeed):
+            found = [env.task(task_id, seed=seed)]
         if not found:
             raise UnknownName("task", task_id, (task.id for task in kind or known))
         return found

@@ -42,6 +42,12 @@ input.oninput = () => { clearTimeout(timer); timer = setTimeout(async () => {
     `<li>Found ${input.value}</li>`; }, 200); }, 250); };
 (function tick() { setTimeout(() => { document.title += '.'; tick(); }, 400); })();</script>""",
     "found": "[]",
+    "board": """<p draggable="true" id="a">Write</p><p draggable="true" id="b">Read</p>
+<section aria-label="Done" id="c"></section><div id="d">Later</div><script>
+for (const it of [c, d]) { it.addEventListener('dragover', event => event.preventDefault());
+  it.addEventListener('drop', event => { document.title = `${window.held} ${it.id}`; }); }
+for (const it of [a, b]) it.addEventListener('dragstart', () => { window.held = it.id; });
+c.style.height = '60px';</script>""",
 }
 
 
@@ -128,6 +134,25 @@ def test_what_a_form_refuses_is_told(open_page: Callable[[str], Tab]) -> None:
     assert 'textbox "Day" [focused]: 2027-03-09' in tab.look().text
     tab.act(parse('fill spinbutton "How many" with "9"'))
     assert "'How many' was not accepted" in tab.act(parse("press Enter"))
+
+
+@pytest.mark.parametrize(
+    "day", ["March 9, 2027", "9 March 2027", "Mar 9th 2027", "2027/03/09", "9.3.2027", "2027-03-09"]
+)
+def test_a_date_may_be_written_as_people_do(open_page: Callable[[str], Tab], day: str) -> None:
+    tab = open_page("form")
+    assert tab.act(parse(f'fill textbox "Day" with "{day}"')).endswith(": done")
+    assert 'textbox "Day" [focused]: 2027-03-09' in tab.look().text
+
+
+def test_what_can_be_dragged_is_listed_with_where_to(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("board")
+    drags = [line for line in tab.look(words=("Read",)).actions if line.startswith("drag")]
+    assert drags == ['drag item "Read" to region "Done"', 'drag item "Read" to item "Later"']
+    assert len([a for a in tab.look().actions if a.startswith("drag")]) == 4
+    for line, title in zip(drags, ("b c", "b d"), strict=True):
+        assert tab.act(parse(line)).endswith(": done")
+        assert tab.look().title == title
 
 
 def test_what_comes_a_moment_later_is_waited_for(open_page: Callable[[str], Tab]) -> None:

@@ -80,6 +80,10 @@ PLAYERS: dict[str, Player] = {
         'click button "Submit"',
     ],
     "click-color": lambda goal, _first: [f'click button "{goal.split()[3]} color"'],
+    "drag-box": lambda _goal, _first: ['drag button "s" to button "L"', 'click button "Submit"'],
+    "drag-items": lambda goal, first: [
+        f'drag item "{goal.split()[1]}" to item "{first.observation.splitlines()[4]}"',
+    ],
     "use-spinner": lambda goal, _first: [
         f'fill spinbutton "Select a value:" with "{goal.split()[1]}"',
         'click button "Submit"',

@@ -152,6 +152,8 @@ def test_broken_snapshots_are_read_as_far_as_they_go() -> None:
             ("Anvik, AK", "MOT", "12/23/2016"),
         ),
         ("Enter 9:37 PM as the time.", ("9:37 PM",)),
+        ("Book it for March 5, 2026 at 7:00 PM.", ("March 5, 2026", "7:00 PM")),
+        ("Come on the 5th Mar 2026.", ("5th Mar 2026",)),
         ('Type "abc" in upper case.', ("abc", "ABC")),
     ],
 )
