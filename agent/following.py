@@ -21,14 +21,13 @@ from dataclasses import dataclass, field
 
 from agent.recalling import parameters
 from agent.settings import SolverSettings
-from memory.consensus import NEXT, WAY
-from memory.essence import IDLE, LOOKS, MOVES, OPENS
+from memory.essence import IDLE, LOOKS, MOVES, NEXT, OPENS, SOLVED, WAY
 from memory.lexical import PLAIN
 from memory.types import Recalled, StepRecord
-from skills.grammar import Grammar, Parsed, kind
+from skills.grammar import Grammar, Parsed
+from skills.grammar import kind as cased
 from skills.ways import lettered
 
-SOLVED = "Solved before: "
 WEAK = 4.0
 """Parameters in billions from which a model is left to read for itself."""
 NUMERALS = frozenset(("two", "three", "four", "five", "six", "both", "all", "every", "each"))
@@ -42,10 +41,18 @@ Fits = Callable[[str], bool]
 """Tells of the text of a lesson whether it fits here."""
 
 
+def kind(name: str) -> str:
+    """A name without its number, and in small letters: goals and pages write it as they like."""
+    return cased(name).casefold()
+
+
 def follows(solver: SolverSettings, model: str) -> bool:
     """Whether this model is led by remembered ways: as set, else if its name says it is small."""
-    if solver.follow is not None:
-        return solver.follow
+    return small(model) if solver.follow is None else solver.follow
+
+
+def small(model: str) -> bool:
+    """Whether a model is led where it may be: if its name says that it is small."""
     size = parameters(model)
     return size is not None and size < WEAK
 
@@ -99,10 +106,15 @@ class Progress:
         return self.deeds[self.done] if self.done < len(self.deeds) else None
 
     def fits(self, parsed: Parsed, *, strictly: bool = False) -> bool:
-        """Whether an action does what has to be done now."""
+        """Whether an action does what has to be done now.
+
+        Other kinds of things will do in the place of what the goal doesn't name (`strictly`: not),
+        but not in all of them: `click button *` alone says nothing.
+        """
         deed = self.next
         if deed is None or parsed.form != deed.form or len(parsed.names) != len(deed.names):
             return False
+        strictly = strictly or not any(deed.firm)
         for there, wanted, firm, name in zip(
             deed.names, deed.kinds, deed.firm, parsed.names, strict=True
         ):
@@ -218,7 +230,7 @@ def _by_order(
     way: Way, asked: Sequence[str], goal: str, grammar: Grammar
 ) -> Mapping[str, str] | None:
     """The same for a goal that is worded otherwise; one name in it may be unknown so far."""
-    worded, values = lettered(goal.casefold(), grammar.kinds)
+    worded, values = lettered(goal.casefold(), map(str.casefold, grammar.kinds))
     verbs = {form.split()[0] for form in grammar.forms} - {word.strip() for word in LOOKS}
     telling = verbs | NUMERALS
     there: list[str] = _WORD.findall(way.goal.casefold())

@@ -13,7 +13,7 @@ from agent.transcript import prompt
 from agent.verifier import called
 from distill.attempts import TOLD, story
 from envs.errors import clip, one_line
-from memory.essence import essential
+from memory.essence import essential, way_told
 from memory.recall import strip_marked
 from memory.types import Lesson, LessonKind, Scope, Source, Usage, Verdict
 
@@ -44,8 +44,7 @@ class Plain:
         steps = essential(attempt.steps)
         if not steps or len(steps) > LONG:
             return [], Usage()
-        way = " > ".join(step.action for step in steps)
-        text = f"Solved before: {one_line(attempt.task.goal)} The way: {way}"
+        text = way_told(one_line(attempt.task.goal), [step.action for step in steps])
         lesson = lesson_from(
             attempt,
             kind="workflow",

@@ -65,6 +65,8 @@ class SolverSettings(Frozen):
     """Withdraw an action that was done twice in the same situation without effect."""
     follow: bool | None = None
     """Take first what a recalled way would do next here; None: below 4B parameters, by the name."""
+    point: bool | None = None
+    """Take first what the goal names on a page; None: below 4B parameters, by the name."""
     temperature: float = Field(default=0.0, ge=0)
     """0 is greedy."""
     retries: int = Field(default=0, ge=0)
@@ -118,7 +120,8 @@ class SkillSettings(Frozen):
     """Most calls that are offered before an action."""
     choose: Literal["model", "first"] | None = None
     """Who decides on a call: the model, among its actions; or `first`: the best proven skill for
-    the goal is called without asking. None: the model; `first` for students, taught to act."""
+    the goal is called without asking. None: the model; `first` for students, which were taught to
+    act, and below 4B parameters, by the name."""
 
 
 SecondLook = Literal["none", "review", "if-or-else", "instructed", "self-contrast", "mistakes"]

@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 from agent.crossing import off
+from agent.following import small
 from agent.kit import Event, Kit
 from agent.player import Seen
 from agent.state import State, add_usage, seen_of
@@ -155,8 +156,8 @@ async def chosen(state: State, kit: Kit) -> State:
 async def _asked(state: State, kit: Kit) -> State:
     """What the solver wants; calls stand among the actions that it may choose."""
     offers = offers_of(state)
-    taught = STUDENT in kit.model.name
-    first = kit.settings.skills.choose == "first" or (taught and not kit.settings.skills.choose)
+    taught, asked = STUDENT in kit.model.name, kit.settings.skills.choose
+    first = asked == "first" or (asked is None and (taught or small(kit.model.name)))
     if offers and first and offers[0].similarity == 1.0:
         text = str(offers[0].call)
         return {"action": Action(text=text).model_dump(), "thought": "", "said": [_reply(text)]}

@@ -66,7 +66,7 @@ class Shows:
         """The expert's next command."""
         episode = self._live()
         if not isinstance(episode, Demonstrates):
-            raise UserError(f"{kit.task.env} has no expert", repair="leave the expert out there")
+            raise UserError(f"{kit.task.env} has no expert", repair="play without it")
         shown = episode.demonstrate()
         choices = seen_of(state).admissible or ()
         text = shown[0].text if shown else "look"

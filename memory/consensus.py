@@ -30,6 +30,7 @@ import numpy as np
 from envs.errors import UnknownName, clip
 from envs.types import Frozen
 from memory.admission import carrying, denies
+from memory.essence import NEXT, WAY
 from memory.lenses import Bounds, Recall, Table, least, places, within
 from memory.query import Query
 from memory.recall import Memory
@@ -49,8 +50,6 @@ QUORUM = 3
 CLAUSE = re.compile(r"[.,;:!?\n]+")
 TIMES = 2
 """How many times as many votes they need as what they speak against."""
-WAY = "The way: "
-NEXT = " > "
 
 
 class Path(Frozen):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from envs.errors import UnknownName, clip, one_line
 from memory import rows
-from memory.essence import essential
+from memory.essence import NEXT, essential
 from memory.index import Damaged, VectorIndex
 from memory.ledger import Ledger
 from memory.query import Query
@@ -261,7 +261,7 @@ def told(trajectory: Trajectory, *, tokens: int) -> str:
     begin = f"Solved before, step by step: {one_line(trajectory.goal)}"
     seen = [f"{one.action} ({clip(one_line(one.observation), most=SEEN)})" for one in steps]
     for way in (seen, [one.action for one in steps]):
-        text = f"{begin} {' > '.join(way)}"
+        text = f"{begin} {NEXT.join(way)}"
         if steps and estimate_tokens(f"- [{trajectory.id}] {text}") <= tokens:
             return text
     return ""

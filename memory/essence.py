@@ -1,4 +1,5 @@
-"""What of an attempt's steps led to the goal, without a model: the actions that mattered.
+"""What of an attempt's steps led to the goal, without a model: the actions that mattered, and how
+a lesson tells them.
 
 The words are those of text games: `go to`, `take`, `move`, `open`, and "Nothing happens."
 """
@@ -6,7 +7,7 @@ The words are those of text games: `go to`, `take`, `move`, `open`, and "Nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from memory.types import StepRecord
 
@@ -22,6 +23,11 @@ BACK = (
 )
 """What takes an action back."""
 OPENS = ("open ",)
+SOLVED = "Solved before: "
+"""A lesson that tells a way begins with this, and the goal comes next."""
+WAY = "The way: "
+NEXT = " > "
+"""Between two actions of a way."""
 
 
 def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
@@ -42,6 +48,11 @@ def essential(steps: Sequence[StepRecord]) -> list[StepRecord]:
         kept.append(step)
     kept.reverse()
     return _without_detours(kept)
+
+
+def way_told(goal: str, actions: Iterable[str]) -> str:
+    """The text of a lesson that tells how a goal was reached."""
+    return f"{SOLVED}{goal} {WAY}{NEXT.join(actions)}"
 
 
 def _without_detours(steps: list[StepRecord]) -> list[StepRecord]:

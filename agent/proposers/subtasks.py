@@ -14,7 +14,7 @@ from agent.state import Attempt, State, attempt_of
 from agent.transcript import prompt
 from envs.errors import ModelError, clip, one_line
 from envs.types import Frozen
-from memory.essence import IDLE, LOOKS, MOVES, OPENS, essential
+from memory.essence import IDLE, LOOKS, MOVES, NEXT, OPENS, WAY, essential
 from memory.recall import Memory
 from memory.text import strip_marked
 from memory.types import Lesson, LessonKind, StepRecord, Usage, Verdict
@@ -209,7 +209,7 @@ def ruled(steps: Sequence[StepRecord], outcome: Outcome) -> Entry:
             level="procedural",
             subtask=steps[-1].action,
             outcome=outcome,
-            experience=f"The way: {' > '.join(way)}",
+            experience=WAY + NEXT.join(way),
         )
     tried = list(dict.fromkeys(step.action for step in steps))
     idle = all(step.observation.startswith(IDLE) for step in steps)

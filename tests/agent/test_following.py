@@ -192,3 +192,11 @@ def test_recall_puts_ways_that_could_be_gone_here_before_closer_ones(tmp_path: P
         assert found[0].lesson == first
         assert len(found) == 2
     memory.close()
+
+
+def test_another_thing_does_not_stand_in_where_the_goal_names_none() -> None:
+    way = "Solved before: log in as Ann. The way: click button Login > type Ann into user"
+    page = ("click button Cancel", "click button Help", "type Bob into user")
+    assert next_of(page, goal="log in as Bob.", text=way) == set(page)
+    here = (*page, "click button Login")
+    assert next_of(here, goal="log in as Bob.", text=way) == {"click button Login"}

@@ -71,12 +71,14 @@ def calls_first(messages: Messages, schema: Schema) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def place(folder: Path, policy: Policy = calls_first, **settings: Any) -> AsyncIterator[Home]:
+async def place(
+    folder: Path, policy: Policy = calls_first, *, name: str = "scripted", **settings: Any
+) -> AsyncIterator[Home]:
     memory = Memory(Ledger(folder / "ledger.db"), ListIndex(HashEmbedder()))
     given = {"learn": False, "drafts": "plain", "withhold": False}
     settings["memory"] = {**given, **settings.get("memory", {})}
     options = load(home=str(folder), **settings)
-    models = {"model": PolicyModel(policy)}
+    models = {"model": PolicyModel(policy, name=name)}
     async with home(options, memory=memory, models=models) as opened:
         yield opened
 
@@ -152,8 +154,18 @@ async def test_what_is_offered_is_told_and_may_be_left(tmp_path: Path) -> None:
     assert all(line in one for one in told)
 
 
-async def test_the_first_is_called_without_asking_where_that_is_set(tmp_path: Path) -> None:
-    async with place(tmp_path, skills={"choose": "first"}) as home_:
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("scripted", {"skills": {"choose": "first"}}),
+        ("small-135M", {}),
+        ("any (student 7f)", {}),
+    ],
+)
+async def test_the_first_is_called_without_asking_where_that_is_set_or_the_model_is_small(
+    tmp_path: Path, name: str, settings: dict[str, Any]
+) -> None:
+    async with place(tmp_path, name=name, **settings) as home_:
         add(home_, BRING)
         done = await played(home_)
         asked = await requests(home_)
