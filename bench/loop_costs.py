@@ -218,8 +218,8 @@ def section(costs: Sequence[Cost]) -> str:
 
 `python -m bench.loop_costs` plays one round of `journeyman learn {LEVEL}` for each row, in an empty
 home and a process of its own, with a script for a player: no model, vectors by hashing, lessons by
-rules. Tokens are what a model would have been sent. Seconds are wall clock on a machine that had
-other work at that time (its load before the row is the last column), so CPU seconds tell more.
+rules. Tokens are what a model would have been sent. Seconds are wall clock; where the machine was
+busy (its load before the row is the last column), CPU seconds tell more.
 
 {table(costs)}
 {CLOSE}

@@ -93,11 +93,12 @@ def draw(found: dict[tuple[str, str], Point], spent: list[float], out: Path) -> 
                 marker="o",
                 linewidth=2,
                 capsize=3,
-                label=SETS[split],
+                label=f"{SETS[split]}: {max(point.n for _, point in line)} games",
             )
+            whole = max(point.n for _, point in line)
             for (_, point), x, y in zip(line, xs, ys, strict=True):
                 axes.annotate(
-                    f"{point.solved} of {point.n}",
+                    f"{point.solved}" + (f" of {point.n}" if point.n < whole else ""),
                     (x, y),
                     color=colour,
                     fontsize=9,

@@ -29,7 +29,7 @@ from envs.alfworld import ROOT, Alfworld
 from envs.types import Frozen, Score, Task
 from memory.admission import NEIGHBOURS, kin
 from memory.embed import Embedder
-from memory.essence import essential
+from memory.essence import essential, way_told
 from memory.families import alike
 from memory.index import Index
 from memory.ledger import Ledger
@@ -152,12 +152,11 @@ class Script:
         """The workflow, and where the thing was."""
         rng = random.Random(f"{self._seed}/{number}/words")
         way = essential(attempt.steps)
-        said = " > ".join(step.action for step in way)
         drafts = [
             lesson_from(
                 attempt,
                 kind="workflow",
-                text=f"Solved before: {attempt.task.goal} The way: {said}",
+                text=way_told(attempt.task.goal, [step.action for step in way]),
                 situation=attempt.task.goal,
                 span=(way[0].index, way[-1].index),
                 quote=way[-1].observation,

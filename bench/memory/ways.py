@@ -14,6 +14,7 @@ from bench.memory.episodes import Moment, RetrievalSet
 from bench.memory.retrieval import Quality, Recall, Told, by_chance, chosen
 from memory.admission import addition
 from memory.embed import Embedder
+from memory.essence import SOLVED, WAY
 from memory.index import Index
 from memory.ledger import Ledger
 from memory.lexical import Words
@@ -210,7 +211,7 @@ def _workflow(id_: str, goal: str, way: str, key: str) -> Lesson:
     return Lesson(
         id=id_,
         kind="workflow",
-        text=f"Solved before: {goal} The way: {way}",
+        text=f"{SOLVED}{goal} {WAY}{way}",
         situation=goal,
         scope=Scope(env=ENV),
         source=Source(task_keys=(key,)),
