@@ -130,7 +130,7 @@ class Table:
     def add(
         self,
         row: Row,
-        transcript: bytes,
+        transcript: bytes | None,
         *,
         state: bytes | None = None,
         after: int = 0,
@@ -138,16 +138,18 @@ class Table:
     ) -> bool:
         """Writes a cell; False, and nothing written, where it is there already.
 
-        `state` is what its arm keeps `after` so many train tasks, as `packed` made it.
+        `state` is what its arm keeps `after` so many train tasks, as `packed` made it. Rows of
+        another machine come without a transcript.
         """
         values = [_stored(getattr(row, name)) for name in COLUMNS]
         with self._transaction():
             new = self._db.execute(ADD, values)
             if not new.rowcount:
                 return False
-            self._db.execute(
-                "INSERT OR REPLACE INTO transcripts VALUES (?, ?)", (row.cell, transcript)
-            )
+            if transcript is not None:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO transcripts VALUES (?, ?)", (row.cell, transcript)
+                )
             if state is not None:
                 self._keep(row.arm, row.seed, after, state)
             self._db.executemany(
@@ -167,6 +169,10 @@ class Table:
             (arm, seed, learned),
         )
         return found[0][0] if found else None
+
+    def states(self) -> list[tuple[str, int, int, bytes]]:
+        """All that arms kept: (arm, seed, train tasks learned from, what `packed` made)."""
+        return self._all("SELECT arm, seed, learned, body FROM states ORDER BY arm, seed, learned")
 
     def given(self) -> set[str]:
         """Texts of the examples that arms were given before they began."""

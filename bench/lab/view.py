@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from bench.lab.claims import sets_of
 from bench.lab.plan import asked_for, check, due
-from bench.lab.table import FILE, Table, lines
+from bench.lab.published import publish
+from bench.lab.table import FILE, Table
 from bench.lab.types import Due, Experiment, Row
 from bench.report.claims import lines as lines_of
 from bench.report.markdown import told
@@ -65,8 +65,7 @@ def write_pages(folder: Path, place: Path) -> Path:
             target.write_text(html, "utf-8")
             markdown = told(experiment, rows, sessions, cells=cells, due=asked)
             (place / f"{experiment.name}.md").write_text(markdown, "utf-8")
-            packed = gzip.compress("\n".join([*lines(rows), ""]).encode(), mtime=0)
-            (place / f"{experiment.name}.rows.jsonl.gz").write_bytes(packed)
+            publish(table, experiment, place)
         except OSError as error:
             raise _unwritable(place, error) from error
         return target

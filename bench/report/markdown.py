@@ -99,17 +99,28 @@ def _cells(results: Results, arm: str, within: str, rows: Sequence[Row]) -> list
 def _played(sessions: Sequence[Mapping[str, Any]], name: str) -> str:
     if not sessions:
         return ""
-    last = sessions[-1]
-    machine = last["machine"]
+    known = {label: model for one in sessions for label, model in one["models"].items()}
     models = "; ".join(
         f"{label}: {model['name']}"
         + (f", SHA-256 {model['sha256'][:12]}…" if model["sha256"] else "")
-        for label, model in last["models"].items()
+        for label, model in known.items()
+    )
+    machine = next((one["machine"] for one in reversed(sessions) if "machine" in one), None)
+    cores = (
+        f", on {machine['cores']} cores ({machine['processor']}, {machine['memory_gib']} GiB)"
+        if machine
+        else ""
+    )
+    alone = sum("machine" not in one for one in sessions)
+    elsewhere = (
+        f" Of {alone} of them there are the published rows alone, without their transcripts."
+        if alone
+        else ""
     )
     return (
-        f"Played from {sessions[0]['began'][:10]} to {last['began'][:10]}, in {len(sessions)} "
-        f"calls, on {machine['cores']} cores ({machine['processor']}, {machine['memory_gib']} "
-        f"GiB). {_safe(models)}. Again, or further: `journeyman bench {name}`."
+        f"Played from {sessions[0]['began'][:10]} to {sessions[-1]['began'][:10]}, in "
+        f"{len(sessions)} calls{cores}.{elsewhere} {_safe(models)}{'. ' if models else ''}"
+        f"Again, or further: `journeyman bench {name}`."
         f" Beside this file: `{name}.html` with charts, failures and transcripts, and all rows "
         f"as `{name}.rows.jsonl.gz`."
     )

@@ -50,6 +50,9 @@ def bench(
     cost: Annotated[float | None, typer.Option(help="Most US dollars of the table")] = None,
     cells: Annotated[int | None, typer.Option(help="Most cells of this call")] = None,
     cell: Annotated[str, typer.Option(help="Play one cell again, and compare")] = "",
+    rows: Annotated[
+        Path | None, typer.Option(help="Go on from published rows: NAME.rows.jsonl.gz")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only what its claims can tell")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="A JSON line per row")] = False,
 ) -> None:
@@ -57,6 +60,7 @@ def bench(
     _installed()
     from bench.experiments import named
     from bench.lab.conduct import Limits
+    from bench.lab.published import take_up
     from bench.lab.session import Call, again, conduct, folder_of
     from bench.lab.types import same
 
@@ -68,6 +72,9 @@ def bench(
     if plan:
         _planned(experiment, as_json=as_json)
         return
+    if rows is not None:
+        new = take_up(rows, experiment, folder_of(settings, experiment.name))
+        err.print(safe(f"{new} rows of {rows.name} are taken up"))
     if cell:
         known, now = again(experiment, cell, settings)
         _compare(known, now, alike=same(known, now), as_json=as_json)
