@@ -27,7 +27,7 @@ ROWS, REST = ".rows.jsonl.gz", ".table.json.gz"
 
 
 def publish(table: Table, experiment: Experiment, place: Path) -> None:
-    """Writes both files of an experiment into the folder `place`; the same bytes for the same table.
+    """Writes both files of an experiment into `place`: the same bytes for the same table.
 
     Raises `OSError`.
     """

@@ -119,6 +119,6 @@ def test_a_damaged_half_rows_of_another_experiment_and_of_other_kinds_are_refuse
     with pytest.raises(UserError, match="another kind now"):
         take_up(file, renamed, folder_of(other, "small"))
     (tmp_path / "out" / f"small{REST}").write_bytes(gzip.compress(b"[]"))
-    with pytest.raises(UserError, match="small.table.json.gz can't be taken up"):
+    with pytest.raises(UserError, match=r"small\.table\.json\.gz can't be taken up"):
         take_up(file, experiment, folder_of(other, "small"))
     assert not folder_of(other, "small").exists()
