@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from agent.home import ledger_place
-from agent.settings import load
+from agent.settings import Settings, load
 from envs.errors import Missing, UserError
 from memory.intervals import wilson
 from memory.ledger import Ledger
@@ -60,7 +60,6 @@ def bench(
     _installed()
     from bench.experiments import named
     from bench.lab.conduct import Limits
-    from bench.lab.published import take_up
     from bench.lab.session import Call, again, conduct, folder_of
     from bench.lab.types import same
 
@@ -73,8 +72,7 @@ def bench(
         _planned(experiment, as_json=as_json)
         return
     if rows is not None:
-        new = take_up(rows, experiment, folder_of(settings, experiment.name))
-        err.print(safe(f"{new} rows of {rows.name} are taken up"))
+        _taken_up(rows, experiment, settings)
     if cell:
         known, now = again(experiment, cell, settings)
         _compare(known, now, alike=same(known, now), as_json=as_json)
@@ -98,12 +96,23 @@ def bench(
     except KeyboardInterrupt:
         err.print(f"interrupted; all rows are kept, and `{safe(call.command)}` goes on")
         raise typer.Exit(130) from None
+    _ended(done, folder_of(settings, experiment.name), as_json=as_json)
+
+
+def _taken_up(rows: Path, experiment: Any, settings: Settings) -> None:
+    from bench.lab.published import take_up
+    from bench.lab.session import folder_of
+
+    new = take_up(rows, experiment, folder_of(settings, experiment.name))
+    err.print(safe(f"{new} rows of {rows.name} are taken up"))
+
+
+def _ended(done: Any, folder: Path, *, as_json: bool) -> None:
     if as_json:
-        folder = folder_of(settings, experiment.name)
         say_json({**done.model_dump(), "folder": str(folder)})
         return
     out.print(f"{done.played} cells played, {done.left} left ({done.why})")
-    report(experiment.name)
+    report(folder.name)
 
 
 def _listed(*, as_json: bool) -> None:
