@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 
-from agent.contest import HELD_OUT, Ground, Side, Watch, apart, kept_apart
+from agent.contest import HELD_OUT, Ground, Seen, Side, Watch, apart, kept_apart
 from agent.crossing import off
 from agent.gate import Decision, gate, size_of
 from agent.gathering import Batch
@@ -54,7 +55,7 @@ class Ways:
     families: Sequence[Ground] = ()
     """Tasks of earlier environments, that must not be lost."""
     watch: Watch = field(default=lambda _seen: None)
-    """Sees how far the gate is."""
+    """Sees how far plays and the gate are."""
 
 
 class School:
@@ -198,7 +199,12 @@ class School:
         """One run at each task under an arm: found, taken up again, or new."""
         at_once = max(1, crew.settings.model.parallel)
         specs = [_spec(task, arm) for task in tasks]
-        return await once(crew, self._env, specs, at_once=at_once)
+        new = count(1)
+
+        def heard(_run: Trajectory) -> None:
+            self._ways.watch(Seen(stage=arm, done=next(new), most=len(specs)))
+
+        return await once(crew, self._env, specs, at_once=at_once, heard=heard)
 
 
 def _spec(task: Task, arm: str) -> Spec:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from agent.contest import HELD_OUT, Ground, drawn
+from agent.contest import HELD_OUT, Ground, Seen, drawn
 from agent.crossing import off
 from agent.gathering import Course
 from agent.home import Home, home
@@ -113,6 +113,7 @@ def ways(settings: Settings, wanted: Wanted, families: Sequence[Ground]) -> Ways
         judged=wanted.judged,
         held=wanted.held,
         families=families,
+        watch=seen,
     )
 
 
@@ -129,6 +130,11 @@ def progress(line: str) -> None:
     err.print(f"[dim]{safe(line)}[/dim]")
 
 
+def seen(so_far: Seen) -> None:
+    """How far plays and the gate are."""
+    progress(f"{so_far.stage}: {so_far.done} of at most {so_far.most}")
+
+
 def told(learned: Learned) -> None:
     """A row for each round, and how they ended."""
     columns = (
@@ -141,13 +147,13 @@ def told(learned: Learned) -> None:
 
 def _row(one: Round) -> tuple[object, ...]:
     got = one.gathered
-    seen = got.figures
+    measured = got.figures
     return (
         one.number,
-        f"{seen.exploration:.2f}" if seen else "",
-        "" if seen is None or seen.exploitation is None else f"{seen.exploitation:.0%}",
-        f"{got.coverage.share:.0%}" if seen else "",
-        f"{got.coverage.single:.0%}" if seen else "",
+        f"{measured.exploration:.2f}" if measured else "",
+        "" if measured is None or measured.exploitation is None else f"{measured.exploitation:.0%}",
+        f"{got.coverage.share:.0%}" if measured else "",
+        f"{got.coverage.single:.0%}" if measured else "",
         f"{got.rows} ({got.fresh})",
         one.held or "",
         one.outcome,

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from agent.contest import Seen
 from agent.gathering import Batch, Course
 from agent.home import Home, home
 from agent.models.scripted import PolicyModel
@@ -98,7 +99,7 @@ async def place(folder: Path) -> AsyncIterator[Home]:
         yield opened
 
 
-def school(here: Home, lessons: Lessons) -> School:
+def school(here: Home, lessons: Lessons, seen: list[Seen] | None = None) -> School:
     async def open_(student: str) -> PolicyModel:
         number = 0 if student == "base" else int(student.rpartition("-")[2])
         name = "tiny (embedded)" if student == "base" else f"tiny (student {student})"
@@ -106,7 +107,7 @@ def school(here: Home, lessons: Lessons) -> School:
 
     ways = Ways(
         open=open_, trainer=lambda _parent: lessons, base="smollm2-135m", licence="Apache-2.0",
-        judged=20, held=8,
+        judged=20, held=8, watch=(seen if seen is not None else []).append,
     )  # fmt: skip
     return School(here, Toy(), ways)
 
@@ -154,6 +155,16 @@ async def test_own_successes_are_trained_on_gated_promoted_and_taken_back(
         assert here.ledger.changes(kind="adapter", limit=-1) == changes
         await seams.back("", reason="asked for")
         assert current(here.ledger) is None
+
+
+async def test_every_play_is_seen_as_it_ends(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        seen: list[Seen] = []
+        await school(here, Lessons(), seen).measure("")
+        assert [(one.done, one.most) for one in seen] == [(n, 8) for n in range(1, 9)]
+        assert {one.stage for one in seen} == {"held-out/base"}
+        await school(here, Lessons(), seen).measure("")
+        assert len(seen) == 8, "runs that are there are not told again"
 
 
 async def test_a_student_that_forgot_is_refused_in_the_ledger_and_the_base_answers(
