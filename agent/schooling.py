@@ -6,10 +6,12 @@ the registry by its name, a promotion by who answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
+from threading import Event
 
 from agent.contest import HELD_OUT, Ground, Seen, Side, Watch, apart, kept_apart
 from agent.crossing import off
@@ -20,15 +22,18 @@ from agent.models.students import student, weights_of
 from agent.models.types import Model
 from agent.once import once
 from agent.promotion import BASE, best_before, current, enlist, promote, rollback, students
+from agent.rehearsing import rehearsed
 from agent.roundlog import Held, held_by
 from agent.runner import Crew, Spec
+from agent.stages import read_rows
 from agent.transcript import prompt
 from distill.adapters import Adapter, Registry
 from distill.filters import distinct, sifted
-from distill.recipes import Given, lines
-from distill.rows import Pair, Row, told_first
+from distill.plan import PLANS
+from distill.recipes import Given, lines, recipe
+from distill.rows import Pair, Row, told_first, write_jsonl
 from distill.rows_taint import stains, untainted
-from distill.training import Trainer
+from distill.training import Trained, Trainer
 from envs.errors import Refused
 from envs.types import Env, Task
 from memory.types import Trajectory
@@ -56,6 +61,11 @@ class Ways:
     """Tasks of earlier environments, that must not be lost."""
     watch: Watch = field(default=lambda _seen: None)
     """Sees how far plays and the gate are."""
+    rehearse: bool = False
+    """Whether the base's own answers to everyday questions are learnt along: without them a student
+    of commands forgets how to talk, and the gate refuses it (`agent/rehearsing.py`)."""
+    told: Callable[[str], None] = field(default=lambda _line: None)
+    """Hears how far these answers are."""
 
 
 class School:
@@ -97,7 +107,9 @@ class School:
         if adapter is None:
             begin = await off(self._weights, parent) if parent else b""
             trainer = self._ways.trainer(parent)
-            trained = await off(trainer.train, rows, out=out, parent=begin)
+            spoken = await self._spoken(most=len(rows)) if self._ways.rehearse else []
+            whole = [*rows, *spoken]
+            trained = await _until_cancelled(trainer, whole, out=out, parent=begin)
             wanted = Adapter(
                 id=name,
                 base=self._ways.base,
@@ -170,6 +182,20 @@ class School:
             await model.close()
         self._models.clear()
 
+    async def _spoken(self, *, most: int) -> list[Row]:
+        """What the base says to everyday questions, asked once in a home; none beside pairs, which
+        train by comparing.
+        """
+        if PLANS[recipe(self._ways.recipe).trains].loss == "dpo":
+            return []
+        path = self._home / "learning" / f"rehearsed-{self._ways.base}.jsonl"
+        if not path.is_file():
+            model = await self._model(BASE)
+            found = await rehearsed(model, told=self._ways.told)
+            await off(write_jsonl, path, found)
+        rows = [row for row in await off(read_rows, path) if isinstance(row, Row)]
+        return rows[:: max(1, -(-len(rows) // max(1, most)))]
+
     def _held(self) -> tuple[Task, ...]:
         """The same val tasks for all rounds; at most half of them all."""
         return kept_apart(self._env, n=self._ways.held)
@@ -185,15 +211,18 @@ class School:
 
     async def _crew(self, student: str, *, temperature: float) -> Crew:
         who = student or BASE
-        if who not in self._models:
-            self._models[who] = await self._ways.open(who)
         crew = await self._place.crew()
         solver = crew.settings.solver.model_copy(update={"temperature": temperature, "retries": 0})
         chosen = crew.settings.model.model_copy(
             update={"base_url": "", "file": "", "name": "", "adapter": student}
         )
         settings = crew.settings.model_copy(update={"solver": solver, "model": chosen})
-        return replace(crew, model=self._models[who], settings=settings)
+        return replace(crew, model=await self._model(who), settings=settings)
+
+    async def _model(self, who: str) -> Model:
+        if who not in self._models:
+            self._models[who] = await self._ways.open(who)
+        return self._models[who]
 
     async def _played(self, crew: Crew, tasks: Sequence[Task], *, arm: str) -> list[Trajectory]:
         """One run at each task under an arm: found, taken up again, or new."""
@@ -205,6 +234,18 @@ class School:
             self._ways.watch(Seen(stage=arm, done=next(new), most=len(specs)))
 
         return await once(crew, self._env, specs, at_once=at_once, heard=heard)
+
+
+async def _until_cancelled(
+    trainer: Trainer, rows: Sequence[Row | Pair], *, out: Path, parent: bytes
+) -> Trained:
+    """Trains in a thread, which ends soon after this was cancelled (by Ctrl-C, for example)."""
+    stop = Event()
+    try:
+        return await off(trainer.train, rows, out=out, parent=parent, stop=stop.is_set)
+    except asyncio.CancelledError:
+        stop.set()
+        raise
 
 
 def _spec(task: Task, arm: str) -> Spec:

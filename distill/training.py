@@ -40,7 +40,7 @@ from distill.plan import Manifest, Plan
 from distill.rows import Pair, Row
 from distill.rows_pairs import sides
 from distill.tokens import Encoded, Template
-from envs.errors import Missing, Refused
+from envs.errors import JourneymanError, Missing, Refused
 
 LIBRARIES = ("journeyman", "torch", "transformers", "peft", "trl", "datasets")
 OLD = "old.safetensors"
@@ -48,11 +48,30 @@ Examples = list[tuple[Row | Pair, tuple[Encoded, ...]]]
 """Rows with their tokens; a pair has two encodings, the better one first."""
 
 
+def never() -> bool:
+    """Trains to the end."""
+    return False
+
+
+class Stopped(JourneymanError):
+    """A training was asked to stop; what it did so far is kept."""
+
+
 class Trainer(Protocol):
     """What a round asks of a trainer."""
 
-    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
-        """An adapter from rows, beginning from the weights of another where one is given."""
+    def train(
+        self,
+        rows: Sequence[Row | Pair],
+        *,
+        out: Path,
+        parent: bytes = b"",
+        stop: Callable[[], bool] = never,
+    ) -> Trained:
+        """An adapter from rows, beginning from the weights of another where one is given.
+
+        Once `stop` says so it ends soon, raising `Stopped`; the same call goes on from there.
+        """
         ...
 
 
@@ -79,8 +98,15 @@ class LoraTrainer:
     base_sha256: str = ""
     """Of the file that the folder was made from; empty: that of the folder's weights."""
 
-    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
-        """See `Trainer`. `out` keeps checkpoints until the training is done.
+    def train(
+        self,
+        rows: Sequence[Row | Pair],
+        *,
+        out: Path,
+        parent: bytes = b"",
+        stop: Callable[[], bool] = never,
+    ) -> Trained:
+        """See `Trainer`; it stops after a step. `out` keeps checkpoints until the training is done.
 
         Raises `Missing` where the libraries aren't installed and `Refused` for rows without a token
         to learn from, for rows that the plan's loss does not read, and for a folder that another
@@ -103,33 +129,44 @@ class LoraTrainer:
         checkpoint = max(out.glob("checkpoint-*"), key=_number, default=None)
         if checkpoint is not None:
             self.told(f"going on from step {_number(checkpoint)}")
+        trainer.add_callback(_ending(stop))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.state.global_step < trainer.state.max_steps:
+            raise Stopped(
+                f"training was stopped after step {trainer.state.global_step} of "
+                f"{trainer.state.max_steps}",
+                repair="the same command goes on from there",
+            )
         seconds = spent + time.perf_counter() - began
-        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        manifest = self._manifest(trainer.state, examples, mark, str(model.device))
+        manifest = manifest.model_copy(update={"left_out": left_out, "seconds": round(seconds, 1)})
+        weights = packed(delta_of(model))
+        for folder in out.glob("checkpoint-*"):
+            shutil.rmtree(folder)
+        return Trained(weights=weights, manifest=manifest)
+
+    def _manifest(self, state: Any, examples: Examples, mark: str, device: str) -> Manifest:
+        """What a training came from and where it got to."""
+        rows = [row for row, _ in examples]
+        encoded = [one for _, some in examples for one in some]
+        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
         last = losses[-max(1, len(losses) // 10) :]
-        manifest = Manifest(
+        return Manifest(
             plan=self.plan,
             rows=len(examples),
             rows_sha256=mark,
-            left_out=left_out,
-            tokens=sum(len(one.ids) for _, encoded in examples for one in encoded),
-            trained_tokens=sum(
-                weight > 0 for _, encoded in examples for one in encoded for weight in one.weights
-            ),
-            steps=trainer.state.global_step,
+            tokens=sum(len(one.ids) for one in encoded),
+            trained_tokens=sum(weight > 0 for one in encoded for weight in one.weights),
+            steps=state.global_step,
             loss=round(sum(last) / max(1, len(last)), 4),
-            seconds=round(seconds, 1),
+            seconds=0.0,
             base_sha256=self.base_sha256 or sha256_of(self.base),
             envs=tuple(sorted({row.metadata.env for row in rows})),
             teachers=tuple(sorted({r.metadata.teacher or r.metadata.model for r in rows})),
             sources=tuple(sorted({r.metadata.trajectory for r in rows} - {""})),
             versions=_versions(),
-            device=str(model.device),
+            device=device,
         )
-        weights = packed(delta_of(model))
-        for folder in out.glob("checkpoint-*"):
-            shutil.rmtree(folder)
-        return Trained(weights=weights, manifest=manifest)
 
     def _encoded(self, rows: Sequence[Row | Pair], template: Template) -> tuple[Examples, int]:
         longest = self.plan.longest
@@ -270,6 +307,18 @@ def _progress(told: Callable[[str], None], out: Path, *, tokens: int) -> Any:
             (out / "spent.json").write_text(json.dumps(kept), "utf-8")
 
     return Progress()
+
+
+def _ending(stop: Callable[[], bool]) -> Any:
+    """Keeps what is there and ends, after the step in which `stop` was seen."""
+    from transformers import TrainerCallback
+
+    class Ending(TrainerCallback):
+        def on_step_end(self, _plan: Any, _state: Any, control: Any, **_: Any) -> None:
+            if stop():
+                control.should_save = control.should_training_stop = True
+
+    return Ending()
 
 
 def _spent(out: Path) -> float:

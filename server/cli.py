@@ -89,7 +89,7 @@ def main() -> None:
         err.print(f"[red]error:[/red] {safe(str(error))}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        err.print("interrupted; `journeyman run --resume` takes up what was going on")
+        err.print("interrupted; `journeyman run --resume` takes up runs, the same command the rest")
         sys.exit(130)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone

@@ -114,6 +114,8 @@ def ways(settings: Settings, wanted: Wanted, families: Sequence[Ground]) -> Ways
         held=wanted.held,
         families=families,
         watch=seen,
+        rehearse=True,
+        told=progress,
     )
 
 

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -29,7 +29,7 @@ from agent.schooling import School, Ways
 from agent.settings import load
 from distill.plan import Manifest, Plan
 from distill.rows import Pair, Row
-from distill.training import Trained
+from distill.training import Trained, never
 from envs.toy import THINGS, Toy
 from memory.embed import HashEmbedder
 from memory.index import ListIndex
@@ -87,6 +87,7 @@ class Trainer:
         *,
         out: Path,
         parent: bytes = b"",
+        stop: Callable[[], bool] = never,
     ) -> Trained:
         self.asked += 1
         head = b'{"a":{"dtype":"F16","shape":[2,2],"data_offsets":[0,8]}}'

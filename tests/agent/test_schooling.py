@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,12 @@ from agent.roundlog import Bounds
 from agent.rounds import began, rounds
 from agent.schooling import School, Ways
 from agent.settings import load
+from agent.transcript import prompt
 from distill.mixing import Shares
 from distill.monitor import Tuning
 from distill.plan import Manifest, Plan
 from distill.rows import Pair, Row
-from distill.training import Trained
+from distill.training import Stopped, Trained, never
 from envs.errors import Refused
 from envs.toy import Toy
 from memory.embed import HashEmbedder
@@ -30,6 +34,7 @@ from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
 from memory.types import Change
+from tests.distill import tiny
 
 BOUNDS = Bounds(
     tasks=8, anchors=2, tuning=Tuning(samples=1), explore=0, shares=Shares(least=1), patience=1
@@ -71,7 +76,14 @@ class Lessons:
         self.parents: list[bytes] = []
         self.forgets = forgets
 
-    def train(self, rows: Sequence[Row | Pair], *, out: Path, parent: bytes = b"") -> Trained:
+    def train(
+        self,
+        rows: Sequence[Row | Pair],
+        *,
+        out: Path,
+        parent: bytes = b"",
+        stop: Callable[[], bool] = never,
+    ) -> Trained:
         known: dict[str, str] = {}
         for row in rows:
             said = [m["content"] for m in row.messages if m["role"] == "assistant"]
@@ -165,6 +177,93 @@ async def test_every_play_is_seen_as_it_ends(tmp_path: Path) -> None:
         assert {one.stage for one in seen} == {"held-out/base"}
         await school(here, Lessons(), seen).measure("")
         assert len(seen) == 8, "runs that are there are not told again"
+
+
+class Endless(Lessons):
+    """A trainer that goes on until it is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def train(
+        self,
+        rows: Sequence[Row | Pair],
+        *,
+        out: Path,
+        parent: bytes = b"",
+        stop: Callable[[], bool] = never,
+    ) -> Trained:
+        self.begun.set()
+        while not stop():
+            time.sleep(0.01)
+        self.ended.set()
+        raise Stopped("training was stopped")
+
+
+class Keeps(Lessons):
+    """A trainer that keeps the rows it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[Sequence[Row | Pair]] = []
+
+    def train(
+        self,
+        rows: Sequence[Row | Pair],
+        *,
+        out: Path,
+        parent: bytes = b"",
+        stop: Callable[[], bool] = never,
+    ) -> Trained:
+        self.seen.append(rows)
+        taken = [tiny.row("where?", 'open "drawer 1"\ntake "cup"')]
+        return super().train(taken, out=out, parent=parent)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rows", "learnt"), [("sft", 8, 8), ("sft", 3, 3), ("dpo", 8, 0)]
+)
+async def test_answers_of_the_base_are_learnt_along_never_more_than_other_rows(
+    tmp_path: Path, recipe: str, rows: int, learnt: int
+) -> None:
+    async with place(tmp_path) as here:
+        lessons, base = Keeps(), PolicyModel(Pupil({}))
+
+        async def open_(_student: str) -> PolicyModel:
+            return base
+
+        for _ in range(2):
+            ways = Ways(
+                open=open_, trainer=lambda _parent: lessons,
+                base="smollm2-135m", licence="Apache-2.0", recipe=recipe, rehearse=True,
+            )  # fmt: skip
+            seams = School(here, Toy(), ways)
+            given = [tiny.row("say", "left", number=number) for number in range(rows)]
+            name = f"toy-{len(lessons.seen)}"
+            await seams.train(given, parent="", name=name, out=tmp_path / name)
+        for seen in lessons.seen:
+            spoken = [one for one in seen if one.metadata.arm == "rehearsal"]
+            assert 0 <= len(spoken) <= learnt
+            assert bool(spoken) == bool(learnt)
+            assert len(seen) - len(spoken) == rows
+            assert {one.metadata.teacher for one in spoken} <= {f"model {base.name}"}
+        questions = len(prompt("rehearsal").splitlines())
+        assert len(base.requests) == (questions if learnt else 0), "asked once, in all rounds"
+
+
+async def test_ctrl_c_ends_a_training_in_its_thread(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        lessons = Endless()
+        work = asyncio.create_task(
+            school(here, lessons).train([], parent="", name="toy-1", out=tmp_path / "out")
+        )
+        await asyncio.to_thread(lessons.begun.wait, 10)
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert await asyncio.to_thread(lessons.ended.wait, 10)
+        assert students(here.ledger) == {}
 
 
 async def test_a_student_that_forgot_is_refused_in_the_ledger_and_the_base_answers(

@@ -17,7 +17,7 @@ from distill.losses import dpo_loss, nft_loss, weighted_loss
 from distill.plan import Plan
 from distill.rows import Row
 from distill.tokens import Template
-from distill.training import LoraTrainer
+from distill.training import LoraTrainer, Stopped
 from envs.errors import Refused
 from tests.distill import tiny
 
@@ -64,6 +64,18 @@ def test_what_was_learnt_is_said_and_without_the_adapter_it_is_not(
     assert trained.manifest.sources == tuple(sorted(f"r{n}" for n in range(24)))
     assert trained.manifest.versions["trl"][0].isdigit()
     assert told[-1].startswith("step 24 of 24: loss ")
+
+
+def test_a_training_that_is_asked_to_stop_keeps_its_step_and_goes_on(
+    base: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    trainer = LoraTrainer(base=base, plan=PLAN, told=told.append)
+    with pytest.raises(Stopped, match="after step 5 of 24; the same command goes on"):
+        trainer.train(ROWS, out=tmp_path, stop=lambda: len(told) >= 4)
+    done = trainer.train(ROWS, out=tmp_path)
+    assert "going on from step 5" in told
+    assert done.manifest.steps == 24
 
 
 def test_a_training_that_was_killed_goes_on_and_ends_as_if_it_had_not_been(
@@ -180,7 +192,7 @@ def test_losses_by_hand() -> None:
     )
 
 
-class Stopped(Exception):
+class Broken(Exception):
     pass
 
 
@@ -192,11 +204,11 @@ def test_pairs_move_the_right_turn_away_from_the_wrong_one_also_after_a_stop(
     def stops(line: str) -> None:
         told.append(line)
         if line.startswith("step 3 "):
-            raise Stopped
+            raise Broken
 
     plan = PLAN.model_copy(update={"loss": "dpo", "epochs": 3, "rate": 0.01, "warmup": 0.0})
     pairs = [tiny.pair("say 0", "left", "lift", number=n) for n in range(8)]
-    with pytest.raises(Stopped):
+    with pytest.raises(Broken):
         LoraTrainer(base=base, plan=plan, told=stops).train(pairs, out=tmp_path)
     trained = LoraTrainer(base=base, plan=plan, told=told.append).train(pairs, out=tmp_path)
 
