@@ -1,10 +1,10 @@
 """What eyes see and a snapshot misses: a script of ours in each page, before its own.
 
 What can be clicked or opens under the pointer by its listeners or styles, without a role, gets a
-pointer for cursor, and a role where its words would run into those beside it; buttons without words
-are named after their picture or class; text that can be edited in place is a textbox. What a form
-refuses is told, which a browser shows in a bubble only. And timers that are due soon are counted,
-to be waited for, but those of a page that always has one.
+pointer for cursor, and a role where its words would run into those beside it or into the part that
+holds nothing else; buttons without words are named after their picture or class; text that can be
+edited in place is a textbox. What a form refuses is told, which a browser shows in a bubble only.
+And timers that are due soon are counted, to be waited for, but those of a page that always has one.
 """
 
 from __future__ import annotations
@@ -75,6 +75,8 @@ EYES = r"""(() => {
   const named = it => it.textContent.trim() || it.title || it.ariaLabel
     || it.hasAttribute('aria-labelledby')
     || it.querySelector('img[alt]:not([alt=""]), [aria-label]');
+  const words = it => it?.innerText?.trim() ?? '';
+  const fills = it => words(it) && words(it) === words(it.parentElement);
   clock.show = () => {
     const roots = [document], hover = opens();
     let left = 5000, edited = 0;
@@ -110,7 +112,7 @@ EYES = r"""(() => {
         if (name && box.width * box.height > 15) {
           it.setAttribute('role', 'button'); it.ariaLabel = name;
         }
-      } else if (inner.length === 1 && inner[0].nodeType === 3
+      } else if (fills(it) || inner.length === 1 && inner[0].nodeType === 3
           && getComputedStyle(it).display === 'inline') it.setAttribute('role', 'group');
     }
     return edited;

@@ -20,6 +20,10 @@ PAGES = {
  class="chip">docs</span></div>
 <div>Level <b id="b">Low</b></div><script>b.addEventListener('click', () => document.title='low')
 </script>""",
+    "choice": """<style>.box ul { display: none } .open ul { display: block !important }
+.head, li { cursor: pointer }</style><p><span>Owner</span></p><div class="box"><div class="head"
+ onclick="this.parentElement.className = 'open'">Nobody <i>v</i></div>
+<ul><li onclick="document.title=this.textContent">Ann</li></ul></div>""",
     "icons": """<button class="fa-trash" onclick="document.title='gone'"><i></i></button>
 <button title="Star"><i class="x"></i></button>
 <span class="icon-close" style="cursor:pointer;padding:9px" onclick="document.title='x'"></span>""",
@@ -110,6 +114,15 @@ def test_menus_that_open_under_the_pointer_open(open_page: Callable[[str], Tab])
         assert tab.act(parse(line)).endswith(": done")
     assert tab.look().title == "made"
     assert "Inside" in tab.look().text
+
+
+def test_what_fills_the_part_that_it_stands_in_is_offered(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("choice")
+    for line in ('click item "Nobody v"', 'click item "Ann"'):
+        assert line in tab.look().actions
+        assert parse(line).name in tab.look().text
+        assert tab.act(parse(line)).endswith(": done")
+    assert tab.look().title == "Ann"
 
 
 def test_what_is_edited_in_place_is_shown_and_filled(open_page: Callable[[str], Tab]) -> None:
