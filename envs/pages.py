@@ -215,7 +215,8 @@ def words_of(goal: str, *, most: int = 12) -> tuple[str, ...]:
     """What a goal asks to be entered, by its looks, at most `most`.
 
     First what it quotes (in capitals or small letters too, where it speaks of these), then names,
-    dates, times, numbers and codes, then its other words of four letters and more.
+    dates, times, numbers (a phone's as a whole) and codes, then what it says something is to be
+    (`to 12 Rue de Rome`), then its other words of four letters and more.
     """
     quoted = [a or b for a, b in re.findall(r'"([^"]+)"|“([^”]+)”', goal)]
     rest = re.sub(r'"[^"]*"|“[^”]*”', " , ", goal)
@@ -224,7 +225,9 @@ def words_of(goal: str, *, most: int = 12) -> tuple[str, ...]:
     if "lower" in goal.lower():
         quoted += [text.lower() for text in quoted]
     telling = [found.strip(" .,:;!?()") for found in _TELLING.findall(rest)]
+    telling = [re.sub(r"(?<=\w)['’]s$", "", found) for found in telling]
     telling = [found for found in telling if found.lower() not in _COMMON]
+    telling += [found for found in _GIVEN.findall(rest) if re.search(r"\d|[A-Z].* ", found)]
     plain = [word.strip(".,:;!?()") for word in rest.split()]
     plain = [word for word in plain if len(word) >= 4 and word.lower() not in _COMMON]
     return unique([*quoted, *telling, *plain])[:most]
@@ -233,10 +236,14 @@ def words_of(goal: str, *, most: int = 12) -> tuple[str, ...]:
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*\.?"
 _TELLING = re.compile(
     r"\d{1,2}:\d{2} ?[APap]\.?[Mm]\.?"
+    r"|(?!\d+[-/]\d+[-/]\d)(?=(?:[ ()+/-]{0,2}\d){7})"
+    r"[+(]{0,2}\d[\d()/-]*(?: [\d()/-]+)+(?![\w:.,]\w)"
     rf"|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}|\d{{1,2}}(?:st|nd|rd|th)? {_MONTH},? \d{{4}}"
     r"|(?<![.!?] )(?<!^)\b[A-Z][\w'-]*(?:,? [A-Z][\w'-]*)*"
     r"|\S*[\d@]\S*"
 )
+_GIVEN = re.compile(r"\b(?:to|as|into|is) (\w[^.,;:!?]{1,59})(?=[.,;!?](?:\s|$)|$)")
+"""What a sentence, or a part of it, ends with, where that is given to something."""
 _COMMON_WORDS = """
 with into from that this then them than have your their and the for after before which press click
 enter text field fields button submit following select choose find item items page box using type

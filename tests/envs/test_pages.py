@@ -154,6 +154,10 @@ def test_broken_snapshots_are_read_as_far_as_they_go() -> None:
         ("Enter 9:37 PM as the time.", ("9:37 PM",)),
         ("Book it for March 5, 2026 at 7:00 PM.", ("March 5, 2026", "7:00 PM")),
         ("Come on the 5th Mar 2026.", ("5th Mar 2026",)),
+        ("Call Ann Lee at 0173 171 1954.", ("Ann Lee", "0173 171 1954")),
+        ("Call +49 (30) 555 1234 on 2026-05-01 3 times.", ("+49 (30) 555 1234", "2026-05-01", "3")),
+        ("Change the street to 51 Rue de Rome.", ("51", "Rue", "Rome", "51 Rue de Rome")),
+        ("Move Ann Lee's appointment to Friday.", ("Ann Lee", "Friday")),
         ('Type "abc" in upper case.', ("abc", "ABC")),
     ],
 )
