@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from agent.models.types import Model, Sampling
 from agent.reflectors.types import object_of, one_of
 from agent.transcript import prompt
 from envs.errors import clip
-from envs.pages import PageAction
+from envs.pages import PageAction, quote
 from envs.types import Step
 from memory.types import Usage
 from skills.pages import understood
@@ -23,9 +24,15 @@ TOKENS = 120
 """Of a model's pick."""
 SHOWN = 40
 """Actions that a model chooses from."""
+QUESTION = frozenset(('click button "OK"', 'click button "Cancel"'))
+"""All that can be clicked while a page waits for an answer (`envs/browser_dialogs.py`)."""
+AWAITED = 6.0
+"""Weight of an entry from which on a form is not sent before it is made."""
 ENTERS = ("fill", "select", "check", "type")
 IDLE = ("wait", "back", "hover", "scroll", "type", "double-click", "uncheck", "drag")
 WORD = re.compile(r"[^\W_][\w'-]*")
+ITEM = re.compile(r'^ *item ("(?:[^"\\]|\\.)*")', re.MULTILINE)
+"""What is shown as something that can be clicked, though it has no role."""
 COMMON = frozenset(
     """a an and any as at button by click enter field fields for from has have in into it its link
     of on or press select submit text that the then this to use with""".split()  # noqa: SIM905
@@ -75,7 +82,8 @@ class Relevance:
         """Every possible action has a weight."""
         done = [one for line in moment.done if (one := understood(line))]
         possible = moment.seen.admissible or ()
-        weights = {line: _weight(line, moment, done) for line in possible}
+        known = Known.of(moment, done)
+        weights = {line: _weight(line, moment, done, known) for line in possible}
         fields: dict[str, float] = {}
         for line in possible:  # many texts for one field don't make the field more likely
             one = understood(line)
@@ -89,25 +97,63 @@ class Relevance:
         return weights
 
 
-def _weight(line: str, moment: Moment, done: Sequence[PageAction]) -> float:
+@dataclass(frozen=True)
+class Known:
+    """What is the same for all actions of a moment."""
+
+    items: frozenset[str]
+    """Names, quoted, of what can be clicked without a role."""
+    sends: str
+    """What sends the form in which the last field was filled."""
+    early: bool
+    """Whether another field before it waits for what the goal names."""
+    asked: bool
+    """Whether nothing but a question stands there."""
+
+    @classmethod
+    def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
+        """Read off what stands there."""
+        possible = moment.seen.admissible or ()
+        sends = _closing(moment, done[-1]) if done and done[-1].verb in ENTERS else ""
+        fields = possible[: possible.index(sends)] if sends else ()
+        return cls(
+            items=frozenset(ITEM.findall(moment.seen.observation)),
+            sends=sends,
+            early=any(_awaited(line, moment.goal, done) for line in fields),
+            asked={line for line in possible if line.startswith("click ")} == QUESTION,
+        )
+
+
+def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known) -> float:
     action = understood(line)
+    if known.asked and action and action.verb == "click":
+        return 6.0 if action.name == "OK" else 0.6  # whoever asks wants to know whether it is meant
     if line in moment.done:
         return 0.02
-    if action is None or action.verb in IDLE or action.role == "item":
+    plain = action and action.role == "item" and quote(action.name) not in known.items
+    if action is None or action.verb in IDLE or plain:
         return 0.1
     fresh = 2.0 if moment.done and line not in moment.before else 1.0
     if action.verb in ("fill", "select"):
         return fresh * _entering(action, moment.goal, done)
     if action.verb == "press":
-        return 0.7 if done and done[-1].verb == "fill" else 0.1
+        alone = 0.7 if known.sends else 4.0  # a field with no button behind it is sent so
+        return alone if done and done[-1].verb == "fill" else 0.1
     if action.role == "textbox":
         return 0.05
     weight = fresh * _naming(action.name, moment.goal, done)
     if action.near:  # one of several that are alike: that of the row which the goal speaks of
         weight *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else 0.3
     if action.role == "button" and done and done[-1].verb in ENTERS:
-        weight *= 12.0 if line == _closing(moment, done[-1]) else 2.0
+        weight *= 2.0 if line != known.sends else 0.5 if known.early else 12.0
     return weight
+
+
+def _awaited(line: str, goal: str, done: Sequence[PageAction]) -> bool:
+    """Whether it enters what the goal names, into a field that nothing was entered into."""
+    one = understood(line)
+    entry = one and one.verb in ("fill", "select")
+    return bool(one and entry and _entering(one, goal, done) >= AWAITED)
 
 
 def _closing(moment: Moment, last: PageAction) -> str:
@@ -148,7 +194,7 @@ def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
     if f'"{name}"' in low:
         return 10.0
     told = {word for one in done for word in WORD.findall(f"{one.name} {one.value}".casefold())}
-    hits = [word for word in words if _within(word, low)]
+    hits = [word for word in words if _within(word, low) or _within(_other(word), low)]
     new = [word for word in hits if word not in told]
     if not hits:
         return 0.6
@@ -158,6 +204,11 @@ def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
 
 def _within(word: str, text: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
+
+
+def _other(word: str) -> str:
+    """A word of many as of one, and the other way round; short ones as they are."""
+    return word if len(word) < 4 else word[:-1] if word.endswith("s") else f"{word}s"
 
 
 def _telling(value: str) -> bool:

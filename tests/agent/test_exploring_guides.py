@@ -1,0 +1,57 @@
+"""What an explorer tries first on pages of every make."""
+
+from __future__ import annotations
+
+import asyncio
+
+from agent.exploring import Spot
+from agent.exploring_guides import Relevance
+from envs.types import Step
+
+
+def likeliest(goal: str, possible: list[str], *, done: list[str], shown: str = "") -> str:
+    """What is tried first; all of it was possible before the last action as well."""
+    seen = Step(observation=shown, admissible=tuple(possible))
+    spot = Spot(goal=goal, seen=seen, done=done, before=frozenset(possible))
+    weights = asyncio.run(Relevance().weigh(spot))
+    return max(weights, key=lambda line: weights[line])
+
+
+def test_a_form_is_sent_when_nothing_waits_that_the_goal_names() -> None:
+    goal = "Book an appointment on Friday at 09:00."
+    day, time = (
+        f'select combobox "{n}" option "{v}"' for n, v in (("Day", "Friday"), ("At", "09:00"))
+    )
+    others = [day.replace("Friday", "Monday"), time.replace("09:00", "10:00")]
+    send = 'click button "Book appointment"'
+    assert likeliest(goal, [*others, time, send], done=[day]) == time
+    assert likeliest(goal, [*others, send], done=[day, time]) == send
+
+
+def test_a_field_without_a_button_is_sent_by_a_key() -> None:
+    fill = 'fill textbox "Add tag" with "vendor"'
+    possible = ['click button "Close"', fill, 'click link "All"', "press Enter"]
+    goal = 'Tag it with "vendor".'
+    assert likeliest(goal, possible, done=[fill]) == "press Enter"
+    assert likeliest(goal, [fill, 'click button "Go"', "press Enter"], done=[fill]) != "press Enter"
+
+
+def test_whoever_asks_whether_it_is_meant_is_told_that_it_is() -> None:
+    done = ['click button "Cancel" in "Ann Lee"']
+    possible = ['click button "OK"', 'click button "Cancel"']
+    assert likeliest("Cancel the appointment of Ann Lee.", possible, done=done) == possible[0]
+    more = [*possible, 'click button "Help"']
+    assert likeliest("Cancel the appointment of Ann Lee.", more, done=done) == possible[1]
+
+
+def test_what_can_be_clicked_without_a_role_counts_by_its_name() -> None:
+    goal = 'Assign the ticket "VPN drops" to Ann.'
+    ticket, other = 'click item "#12 VPN drops High"', 'click link "Reports"'
+    shown = 'Tickets\nitem "#12 VPN drops High"'
+    assert likeliest(goal, [ticket, other], done=[], shown=shown) == ticket
+    assert likeliest(goal, [ticket, other], done=[], shown="#12 VPN drops High") == other
+
+
+def test_of_many_is_as_good_as_of_one() -> None:
+    possible = ['click link "Help"', 'click link "Appointments"']
+    assert likeliest("Cancel an appointment.", possible, done=[]) == possible[1]
