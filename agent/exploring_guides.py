@@ -7,6 +7,7 @@ any site. `Asked` has a model pick, and falls back on relevance for the rest.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ from agent.reflectors.types import object_of, one_of
 from agent.transcript import prompt
 from envs.errors import clip
 from envs.pages import PageAction, quote
+from envs.pages_snapshot import TEXTS
 from envs.types import Step
 from memory.types import Usage
 from skills.pages import understood
@@ -24,6 +26,11 @@ TOKENS = 120
 """Of a model's pick."""
 SHOWN = 40
 """Actions that a model chooses from."""
+MOST, LABELLED, PIECE, OTHER_ROW = 8.0, 3.0, 0.5, 0.1
+"""Weight of all texts for one field; factors: for a field that the goal speaks of, for a piece of
+another text, for what stands in a row of which the goal doesn't speak."""
+SENDS_MOST = 3
+"""Buttons side by side at the end of a form, of which any may send it (`Cancel`, `Save`)."""
 QUESTION = frozenset(('click button "OK"', 'click button "Cancel"'))
 """All that can be clicked while a page waits for an answer (`envs/browser_dialogs.py`)."""
 AWAITED = 6.0
@@ -84,16 +91,19 @@ class Relevance:
         possible = moment.seen.admissible or ()
         known = Known.of(moment, done)
         weights = {line: _weight(line, moment, done, known) for line in possible}
-        fields: dict[str, float] = {}
-        for line in possible:  # many texts for one field don't make the field more likely
-            one = understood(line)
-            if one and one.verb in ("fill", "select"):
-                fields[str(one.spot)] = fields.get(str(one.spot), 0.0) + weights[line]
+        entries: defaultdict[str, list[tuple[str, PageAction]]] = defaultdict(list)
         for line in possible:
             one = understood(line)
-            if one and one.verb in ("fill", "select") and fields[str(one.spot)] > 0:
-                best = max(weights[line], 1e-6)
-                weights[line] = best * min(1.0, 8.0 / fields[str(one.spot)])
+            if one and one.verb in ("fill", "select"):
+                entries[str(one.spot)].append((line, one))
+        for some in entries.values():  # many texts for one field don't make the field more likely
+            for line, one in some:
+                if any(one.value != o.value and _within(one.value, o.value) for _, o in some):
+                    weights[line] *= PIECE
+            total = sum(weights[line] for line, _ in some)
+            most = MOST * (LABELLED if _labelled(some[0][1].name, moment.goal.casefold()) else 1.0)
+            for line, _ in some:
+                weights[line] = max(weights[line], 1e-6) * min(1.0, most / max(total, 1e-6))
         return weights
 
 
@@ -103,10 +113,10 @@ class Known:
 
     items: frozenset[str]
     """Names, quoted, of what can be clicked without a role."""
-    sends: str
-    """What sends the form in which the last field was filled."""
-    early: bool
-    """Whether another field before it waits for what the goal names."""
+    sends: frozenset[str]
+    """Buttons, one of which sends the form in which the last field was filled."""
+    early: frozenset[str]
+    """Buttons behind fields that wait for what the goal names."""
     asked: bool
     """Whether nothing but a question stands there."""
 
@@ -114,12 +124,18 @@ class Known:
     def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
         """Read off what stands there."""
         possible = moment.seen.admissible or ()
-        sends = _closing(moment, done[-1]) if done and done[-1].verb in ENTERS else ""
-        fields = possible[: possible.index(sends)] if sends else ()
+        sends = _closing(moment, done[-1]) if done and _enters(done[-1]) else frozenset()
+        early: set[str] = set()
+        waits = False
+        for line in possible:
+            waits = waits or _awaited(line, moment.goal, done)
+            if waits and line.startswith("click button "):
+                early.add(line)
+                waits = False
         return cls(
             items=frozenset(ITEM.findall(moment.seen.observation)),
             sends=sends,
-            early=any(_awaited(line, moment.goal, done) for line in fields),
+            early=frozenset(early),
             asked={line for line in possible if line.startswith("click ")} == QUESTION,
         )
 
@@ -128,25 +144,31 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     action = understood(line)
     if known.asked and action and action.verb == "click":
         return 6.0 if action.name == "OK" else 0.6  # whoever asks wants to know whether it is meant
-    if line in moment.done:
+    if line in moment.done and line not in known.sends:
         return 0.02
     plain = action and action.role == "item" and quote(action.name) not in known.items
     if action is None or action.verb in IDLE or plain:
         return 0.1
     fresh = 2.0 if moment.done and line not in moment.before else 1.0
+    if action.near:  # one of several that are alike: that of the row which the goal speaks of
+        fresh *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else OTHER_ROW
     if action.verb in ("fill", "select"):
         return fresh * _entering(action, moment.goal, done)
     if action.verb == "press":
         alone = 0.7 if known.sends else 4.0  # a field with no button behind it is sent so
         return alone if done and done[-1].verb == "fill" else 0.1
-    if action.role == "textbox":
+    if action.role in TEXTS:
         return 0.05
     weight = fresh * _naming(action.name, moment.goal, done)
-    if action.near:  # one of several that are alike: that of the row which the goal speaks of
-        weight *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else 0.3
-    if action.role == "button" and done and done[-1].verb in ENTERS:
-        weight *= 2.0 if line != known.sends else 0.5 if known.early else 12.0
+    if line in known.early:
+        return 0.5 * weight
+    if action.role == "button" and done and _enters(done[-1]):
+        weight *= 12.0 if line in known.sends else 2.0
     return weight
+
+
+def _enters(action: PageAction) -> bool:
+    return action.verb in ENTERS or action.role == "radio"
 
 
 def _awaited(line: str, goal: str, done: Sequence[PageAction]) -> bool:
@@ -156,15 +178,18 @@ def _awaited(line: str, goal: str, done: Sequence[PageAction]) -> bool:
     return bool(one and entry and _entering(one, goal, done) >= AWAITED)
 
 
-def _closing(moment: Moment, last: PageAction) -> str:
-    """The first button behind the field of an action, in reading order: forms end with one."""
+def _closing(moment: Moment, last: PageAction) -> frozenset[str]:
+    """The first buttons behind the field of an action, in reading order: forms end with some."""
     past = False
+    found: list[str] = []
     for line in moment.seen.admissible or ():
         one = understood(line)
         past = past or bool(one and str(one.spot) == str(last.spot))
         if past and one and one.verb == "click" and one.role == "button":
-            return line
-    return ""
+            found.append(line)
+        elif found:
+            break
+    return frozenset(found[:SENDS_MOST])
 
 
 def _entering(action: PageAction, goal: str, done: Sequence[PageAction]) -> float:
@@ -174,15 +199,22 @@ def _entering(action: PageAction, goal: str, done: Sequence[PageAction]) -> floa
     value, low = action.value.casefold(), goal.casefold()
     if action.verb == "select":
         return 8.0 if _within(value, low) else 0.2
-    weight = 6.0 if f'"{value}"' in low else 2.0 if " " in value or _telling(action.value) else 1.0
+    telling = " " in value or (_telling(action.value) and not low.startswith(value))
+    weight = 6.0 if f'"{value}"' in low else 2.0 if telling else 1.0
     if any(one.value.casefold() == value for one in done):
         weight *= 0.1
     label = action.name.casefold()
     if label and re.search(rf"{re.escape(label)}\W+(?:\w+\W+)?{re.escape(value)}", low):
         weight *= 6.0  # the goal names the field right before what belongs there
-    elif label and any(_within(word, low) for word in WORD.findall(label) if word not in COMMON):
-        weight *= 3.0
+    elif _labelled(label, low):
+        weight *= LABELLED
     return weight
+
+
+def _labelled(label: str, goal: str) -> bool:
+    """Whether the goal has a word of what a field is called."""
+    words = WORD.findall(label.casefold())
+    return any(_within(word, goal) for word in words if word not in COMMON)
 
 
 def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:

@@ -35,6 +35,8 @@ POLLING = 2
 NOTES_MOST = 5
 EDITED_MOST, FRAMES_MOST = 8, 8
 """Parts that are edited in place whose words are read, and frames that are looked into."""
+MODAL = "dialog:modal"
+"""What has to be closed before anything else on the page can be used."""
 VEIL = """selector => {
   const style = document.createElement('style');
   style.textContent = `html[data-veil] :is(${selector}) { visibility: hidden !important; }`;
@@ -140,11 +142,12 @@ class Tab:
         top = None if self._question.open else await self._question.unless(self._read())
         if top is None:
             return self._question.seen(url=self._page.url, words=words)
+        front = pages_snapshot.front(top) if await self._page.locator(MODAL).count() else top
         return Seen(
             url=self._page.url,
             title=clip(one_line(await self._page.title()), most=200),
             text=pages_snapshot.render(top),
-            actions=pages_snapshot.actions(top, words=words, loose=self._loose),
+            actions=pages_snapshot.actions(front, words=words, loose=self._loose),
         )
 
     async def _read(self) -> list[pages_snapshot.Node]:

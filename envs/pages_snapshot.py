@@ -216,6 +216,11 @@ def _counted(nodes: Iterable[Node]) -> list[Node]:
     return [n for n in nodes if n.ref and (n.name or n.pointer or n.role not in MUTE)]
 
 
+def front(top: Sequence[Node]) -> Sequence[Node]:
+    """The last of the dialogs on a page; all of it where there is none."""
+    return [node for node in walk(top) if node.role in ("dialog", "alertdialog")][-1:] or top
+
+
 def render(top: Sequence[Node]) -> str:
     """What a player reads, in `TEXT_MOST` characters at most."""
     text = "\n".join(_lines(top, depth=0))

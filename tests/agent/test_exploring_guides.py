@@ -14,7 +14,7 @@ def likeliest(goal: str, possible: list[str], *, done: list[str], shown: str = "
     seen = Step(observation=shown, admissible=tuple(possible))
     spot = Spot(goal=goal, seen=seen, done=done, before=frozenset(possible))
     weights = asyncio.run(Relevance().weigh(spot))
-    return max(weights, key=lambda line: weights[line])
+    return max(sorted(weights), key=lambda line: weights[line])
 
 
 def test_a_form_is_sent_when_nothing_waits_that_the_goal_names() -> None:
@@ -26,6 +26,31 @@ def test_a_form_is_sent_when_nothing_waits_that_the_goal_names() -> None:
     send = 'click button "Book appointment"'
     assert likeliest(goal, [*others, time, send], done=[day]) == time
     assert likeliest(goal, [*others, send], done=[day, time]) == send
+
+
+def test_of_several_buttons_at_the_end_of_a_form_any_may_send_it() -> None:
+    fill, no, send = 'fill textbox "Name" with "Ann"', 'click button "Not now"', 'click button "Go"'
+    possible = [fill, no, send, 'click link "Help"']
+    assert likeliest('Enter "Ann".', possible, done=[fill]) == send
+    assert likeliest('Enter "Ann".', possible, done=[fill, send, fill]) in (no, send)
+    assert likeliest('Say "Ann" not now.', possible, done=[fill]) == no
+
+
+def test_the_row_that_the_goal_names_counts_for_fields_as_well() -> None:
+    lines = [f'select combobox "Add to" in "{n}" option "Wishes"' for n in ("Emma", "Dune")]
+    assert likeliest('Put "Dune" on the list "Wishes".', lines, done=[]) == lines[1]
+
+
+def test_the_field_that_the_goal_names_takes_the_whole_of_what_it_is_given() -> None:
+    texts = ("Change", "90", "Rue Verte", "90 Rue Verte")
+    lines = [f'fill textbox "{n}" with "{t}"' for n in ("City", "Street and number") for t in texts]
+    assert likeliest("Change my street to 90 Rue Verte.", lines, done=[]) == lines[-1]
+
+
+def test_a_choice_is_an_entry_too() -> None:
+    pick, send = 'click radio "Duplicate"', 'click button "Go on"'
+    possible = [pick, send, 'click link "Duplicates"']
+    assert likeliest("It is a duplicate.", possible, done=[pick]) == send
 
 
 def test_a_field_without_a_button_is_sent_by_a_key() -> None:

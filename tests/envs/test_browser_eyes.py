@@ -24,6 +24,8 @@ PAGES = {
 .head, li { cursor: pointer }</style><p><span>Owner</span></p><div class="box"><div class="head"
  onclick="this.parentElement.className = 'open'">Nobody <i>v</i></div>
 <ul><li onclick="document.title=this.textContent">Ann</li></ul></div>""",
+    "modal": """<button onclick="d.showModal()">Open</button><a href="/found">Away</a>
+<dialog id="d"><p>Sure?</p><form method="dialog"><button>Yes</button></form></dialog>""",
     "icons": """<button class="fa-trash" onclick="document.title='gone'"><i></i></button>
 <button title="Star"><i class="x"></i></button>
 <span class="icon-close" style="cursor:pointer;padding:9px" onclick="document.title='x'"></span>""",
@@ -123,6 +125,20 @@ def test_what_fills_the_part_that_it_stands_in_is_offered(open_page: Callable[[s
         assert parse(line).name in tab.look().text
         assert tab.act(parse(line)).endswith(": done")
     assert tab.look().title == "Ann"
+
+
+def test_a_dialog_that_has_to_be_closed_first_is_all_that_is_offered(
+    open_page: Callable[[str], Tab],
+) -> None:
+    tab = open_page("modal")
+    begun = tab.look().actions
+    assert 'click link "Away"' in begun
+    tab.act(parse('click button "Open"'))
+    seen = tab.look()
+    assert seen.actions == ('click button "Yes"', 'click item "Sure?"')
+    assert "Away" in seen.text
+    tab.act(parse('click button "Yes"'))
+    assert tab.look().actions == begun
 
 
 def test_what_is_edited_in_place_is_shown_and_filled(open_page: Callable[[str], Tab]) -> None:
