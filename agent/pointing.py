@@ -31,6 +31,8 @@ SHORT = 3
 """A name of fewer letters is believed only where the goal quotes it or writes it the same way."""
 TELLING = 1 / 3
 """Share of the elements that a word of a name stands at, at most, to stand for one of them."""
+_DONE = re.compile(r": done(?:$|; a )")
+"""What an answer ends with that says so, but for dialogs, tabs and downloads that came of it."""
 _ENTERS = frozenset(("fill", "select"))
 _UNDOES = re.compile(r"\b(?:un\w+|deselect\w*|clear\w*|remove\w*)\b", re.IGNORECASE)
 _BEGINS = re.compile(r"(?:^|[.!?;]\s+|\n\s*)$")
@@ -63,7 +65,7 @@ def pointed(choices: Sequence[str], steps: Sequence[StepRecord], *, goal: str) -
     parsed = _parsed(choices)
     if len(parsed) < len(set(choices)):
         return tuple(choices)
-    done = [s.action for s in steps if s.observation.partition("\n")[0].endswith(": done")]
+    done = [s.action for s in steps if _DONE.search(s.observation.partition("\n")[0])]
     fields = Fields.of(parsed, done, goal)
     told = [*fields.told(goal), *_named(parsed, goal)]
     left = [one for one in _longest(told) if one.action not in done]

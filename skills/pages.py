@@ -127,7 +127,8 @@ class _Page:
         return spot != "" and self._done(verb + " " + spot + rest)
 
     def _done(self, command: str) -> bool:
-        return act(command).split("\n")[0].endswith(": done")
+        told = act(command).split("\n")[0]
+        return told.endswith(": done") or ": done; a " in told
 
     def _spot(self, role: str, name: str, nth: int, like: bool, near: str) -> str:
         there = [(found, number) for kind, found, number in self._elements() if kind == role]

@@ -101,7 +101,7 @@ def judge(ground: Ground, skill: Skill, *, bounds: Bounds = Bounds()) -> Judgeme
     solve = solving(ground, skill, source, bounds=bounds)
     reason = _dishonesty(solve)
     dishonest = bool(reason)
-    reason = reason or _shortcoming(solve, bounds)
+    reason = reason or _shortcoming(solve, bounds, fresh=_fresh(ground, skill, bounds=bounds))
     trials = [*solve]
     if not reason:
         trials += declining(ground, skill, source, solve, most=bounds.decline)
@@ -183,6 +183,12 @@ def trial(
         "actions": tuple(line_of(action) for action in played.actions),
     }
     return told.model_copy(update=update)
+
+
+def _fresh(ground: Ground, skill: Skill, *, bounds: Bounds) -> int:
+    """How many tasks it can be tried on."""
+    rests_on = ground.library.closure(skill, latest=True)
+    return len(tasks_for(ground.env, skill, most=bounds.solve, rests_on=rests_on))
 
 
 def solving(ground: Ground, skill: Skill, source: str, *, bounds: Bounds) -> list[Trial]:
@@ -308,10 +314,14 @@ def _dishonesty(trials: Sequence[Trial]) -> str:
     return ""
 
 
-def _shortcoming(trials: Sequence[Trial], bounds: Bounds) -> str:
+def _shortcoming(trials: Sequence[Trial], bounds: Bounds, *, fresh: int) -> str:
     solved, asked = success(trials)
     low, _ = wilson(solved, asked)
     if low < bounds.floor:
+        if solved == asked and fresh > 0 and wilson(fresh, fresh)[0] < bounds.floor:
+            return (
+                f"it solved {solved} of {asked}, but {fresh} fresh train tasks are too few to tell"
+            )
         broken = next((f"; {one.error}" for one in trials if one.error), "")
         least = f"at least {low:.0%}, {bounds.floor:.0%} are asked"
         return f"it solved {solved} of {asked} tasks ({least}){broken}"

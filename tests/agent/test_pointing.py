@@ -40,6 +40,14 @@ def test_a_form_is_filled_before_it_is_sent() -> None:
     assert way(FORM, LOGIN) == [FORM[0], FORM[3], FORM[4]]
 
 
+def test_an_action_that_brought_up_a_dialog_was_done() -> None:
+    page = ('click button "Delete"', 'click button "OK"')
+    asked = StepRecord(index=0, action=page[0], observation=f"{page[0]}: done; a dialog came up")
+    assert pointed(page, [asked], goal="Delete the note.") == page[1:]
+    refused = StepRecord(index=0, action=page[0], observation=f"{page[0]}: it is disabled")
+    assert pointed(page, [refused], goal="Delete the note.") == page[:1]
+
+
 def test_the_order_is_the_goals_and_not_the_pages() -> None:
     page = ('click button "ONE"', 'click button "TWO"', 'click button "THREE"')
     goal = "Click button TWO, then click button ONE."

@@ -38,13 +38,15 @@ def sandbox() -> Iterator[Sandbox]:
         yield made
 
 
-def done(sandbox: Sandbox, body: str, *, requires: Sequence[str] = ("*",)) -> Played:
+def done(
+    sandbox: Sandbox, body: str, *, requires: Sequence[str] = ("*",), told: str = "done"
+) -> Played:
     """Plays `body`, whose actions all succeed and change nothing."""
     step = Step(observation=PAGE, admissible=OFFERED)
     stage = Stage(step, requires=requires)
 
     def do(action: Action) -> Step:
-        return step.model_copy(update={"observation": f"{action.text}: done\n{PAGE}"})
+        return step.model_copy(update={"observation": f"{action.text}: {told}\n{PAGE}"})
 
     code = f"def trick(x: str) -> bool:\n    return {body}\n"
     return play(sandbox, code, "trick", {"x": "lantern"}, stage=stage, do=do)
@@ -93,6 +95,23 @@ def test_elements_are_met_by_role_and_name(sandbox: Sandbox, body: str, action: 
 def test_what_does_not_stand_there_is_not_done(sandbox: Sandbox, body: str) -> None:
     played = done(sandbox, body)
     assert (played.actions, played.claimed, played.error) == ((), False, "")
+
+
+@pytest.mark.parametrize(
+    ("told", "claimed"),
+    [
+        ("done; a dialog came up", True),
+        ("done; a dialog said 'Sent' and was closed", True),
+        ("done; a new tab was closed", True),
+        ("done; the field 'Email' was not accepted: Please fill out this field.", False),
+        ("done; the address it leads to can't be reached from here", False),
+        ("it is disabled", False),
+    ],
+)
+def test_what_came_of_an_action_tells_whether_it_was_done(
+    sandbox: Sandbox, told: str, claimed: bool
+) -> None:
+    assert done(sandbox, 'page.press("Enter")', told=told).claimed is claimed
 
 
 def test_what_stands_there_is_told(sandbox: Sandbox) -> None:

@@ -199,6 +199,11 @@ def test_one_that_solves_some_tasks_only(ground: Grounds, library: Library) -> N
     assert "60% are asked" in reason
 
 
+def test_too_few_tasks_to_be_tried_on_are_told(ground: Grounds, library: Library) -> None:
+    reason = refused(ground(Toy()), skill(library, BRING), Bounds(solve=4))
+    assert reason == "it solved 1 of 1, but 4 fresh train tasks are too few to tell"
+
+
 def test_one_that_does_not_run_says_why(ground: Grounds, library: Library) -> None:
     code = BRING.replace('act(f"take', 'atc(f"take')
     reason = refused(ground(Toy()), skill(library, code))
