@@ -205,6 +205,8 @@ def rebound(way: Shown, task: Task) -> list[str] | None:
     lower = {one.casefold(): other for one, other in swaps.items()}
 
     def swapped(match: re.Match[str]) -> str:
+        if match[0] in swaps:
+            return swaps[match[0]]
         other = lower[match[0].casefold()]
         return other[:1].upper() + other[1:] if match[0][:1].isupper() else other
 

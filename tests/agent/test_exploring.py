@@ -109,6 +109,16 @@ async def test_a_way_is_found_from_nothing_and_carried_over(site: Site) -> None:
     assert rebound(way, second) == [one.replace("Dune", "Emma") for one in way.actions]
 
 
+def test_words_are_carried_over_as_the_next_goal_writes_them() -> None:
+    old, new = (
+        Task(id=n, env="site", goal=f"Reserve {n} for me.", key=n, split="train")
+        for n in ("Nine Small Planets", "Under the Hill")
+    )
+    lines = ('fill searchbox "Title" with "Nine Small Planets"', 'click button "Reserve"')
+    way = Shown(task=old, first=Step(observation=""), actions=lines, steps=())
+    assert rebound(way, new) == ['fill searchbox "Title" with "Under the Hill"', lines[1]]
+
+
 async def test_too_little_effort_finds_nothing_and_says_so(site: Site) -> None:
     told: list[str] = []
     effort = Effort(ways=2, tries=2, episodes=1, steps=1)
