@@ -15,6 +15,7 @@ from typing import Protocol
 from agent.models.types import Model, Sampling
 from agent.reflectors.types import object_of, one_of
 from agent.transcript import prompt
+from envs.browser_dialogs import QUESTION
 from envs.errors import clip
 from envs.pages import PageAction, quote
 from envs.pages_snapshot import TEXTS
@@ -31,8 +32,6 @@ MOST, LABELLED, PIECE, OTHER_ROW = 8.0, 3.0, 0.5, 0.1
 another text, for what stands in a row of which the goal doesn't speak."""
 SENDS_MOST = 3
 """Buttons side by side at the end of a form, of which any may send it (`Cancel`, `Save`)."""
-QUESTION = frozenset(('click button "OK"', 'click button "Cancel"'))
-"""All that can be clicked while a page waits for an answer (`envs/browser_dialogs.py`)."""
 AWAITED = 6.0
 """Weight of an entry from which on a form is not sent before it is made."""
 ENTERS = ("fill", "select", "check", "type")

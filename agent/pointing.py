@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from envs.browser_dialogs import QUESTION, YES
 from envs.errors import UserError
 from envs.pages import PageAction, parse
 from envs.pages_snapshot import TEXTS
@@ -33,6 +34,7 @@ TELLING = 1 / 3
 """Share of the elements that a word of a name stands at, at most, to stand for one of them."""
 _DONE = re.compile(r": done(?:$|; a )")
 """What an answer ends with that says so, but for dialogs, tabs and downloads that came of it."""
+_ASKED = re.compile(r"\b(?:dialogs?|dismiss|question|confirm|confirmation|prompt)\b", re.IGNORECASE)
 _ENTERS = frozenset(("fill", "select"))
 _UNDOES = re.compile(r"\b(?:un\w+|deselect\w*|clear\w*|remove\w*)\b", re.IGNORECASE)
 _BEGINS = re.compile(r"(?:^|[.!?;]\s+|\n\s*)$")
@@ -66,6 +68,8 @@ def pointed(choices: Sequence[str], steps: Sequence[StepRecord], *, goal: str) -
     if len(parsed) < len(set(choices)):
         return tuple(choices)
     done = [s.action for s in steps if _DONE.search(s.observation.partition("\n")[0])]
+    if yes := _meant(parsed, done, goal):
+        return yes
     fields = Fields.of(parsed, done, goal)
     told = [*fields.told(goal), *_named(parsed, goal)]
     left = [one for one in _longest(told) if one.action not in done]
@@ -89,6 +93,17 @@ def pointed(choices: Sequence[str], steps: Sequence[StepRecord], *, goal: str) -
     }
     alike = tuple(one.action for one in _alike(acts, goal))
     return alike or tuple(c for c, a in acts.items() if a.role == "button") or tuple(choices)
+
+
+def _meant(parsed: Mapping[str, PageAction], done: Sequence[str], goal: str) -> tuple[str, ...]:
+    """The answer to a question that came of what was done: what is to be entered, then that it is
+    meant, whatever its words. Nothing where the goal itself speaks of a dialog.
+    """
+    clicks = frozenset(choice for choice in parsed if choice.startswith("click "))
+    if clicks != QUESTION or not done or _ASKED.search(goal):
+        return ()
+    enters = tuple(choice for choice, one in parsed.items() if one.verb in _ENTERS)
+    return enters if enters and not done[-1].startswith("fill ") else (f"click {YES}",)
 
 
 @dataclass

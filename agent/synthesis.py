@@ -71,6 +71,16 @@ class Learned(Frozen):
     """What writing consumed."""
 
 
+def together(done: Sequence[Learned]) -> Learned:
+    """What became of all of them."""
+    return Learned(
+        ways=sum(one.ways for one in done),
+        drafts=sum(one.drafts for one in done),
+        outcomes=tuple(outcome for one in done for outcome in one.outcomes),
+        usage=sum((one.usage for one in done), Usage()),
+    )
+
+
 async def learned(
     ground: Ground,
     writer: Writer,

@@ -20,6 +20,8 @@ T = TypeVar("T")
 ASKS = ("confirm", "prompt")
 """Types of dialogs that are questions."""
 YES, NO = Spot(role="button", name="OK"), Spot(role="button", name="Cancel")
+QUESTION = frozenset((f"click {YES}", f"click {NO}"))
+"""All that can be clicked while a page waits for an answer."""
 
 
 class Question:

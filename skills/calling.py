@@ -10,6 +10,13 @@ from memory.intervals import wilson
 from skills.parts import parts_of
 from skills.types import Call, Skill, Trial
 
+WORDS = (
+    r"\w(?:[\w \-']|,(?= \d{4}\b)"
+    r"|(?-i:(?<=\b[A-Z])|(?<=\bDr)|(?<=\bMr)|(?<=\bMs)|(?<=\bSt)|(?<=\bMrs)|(?<=\bProf))\.(?= ))*"
+)
+"""Words outside of quotation marks, with the point of a title or initial (`Dr. Meyer`) and the
+comma of a date (`June 13, 2026`)."""
+
 
 def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:
     """Arguments under which what is `asked` is one of `goals`; None: it is none of them.
@@ -71,7 +78,7 @@ def _pattern(goal: str) -> re.Pattern[str]:
             name = part.strip("{+,}")
             value = r"\w(?:[\w\-'/.:@]*[\w\-'])?"
             if part.endswith((",}", "+}")):
-                value = r"\w[\w \-',.]*?" if part.endswith(",}") else r"\w[\w \-']*?"
+                value = r"\w[\w \-',.]*?" if part.endswith(",}") else f"{WORDS}?"
             if parts[at - 1].endswith('"') and parts[at + 1].startswith('"'):
                 value = r'[^"]+'
             pattern += f"(?P={name})" if name in seen else f"(?P<{name}>{value})"

@@ -18,6 +18,7 @@ from typing import Literal
 
 from envs.pages import PageAction
 from envs.types import Frozen
+from skills.calling import WORDS
 from skills.pages import of_pages, understood
 from skills.pages_lists import BINDS_LIST, collapsed, listed
 from skills.pages_words import (
@@ -35,7 +36,7 @@ from skills.types import Shown
 
 LEAST = 2
 """Ways through tasks of their own that a program is written from."""
-BINDS = re.compile(r"\w[\w \-']*")
+BINDS = re.compile(WORDS)
 """What a parameter outside of quotation marks can stand for (`skills/calling.py`)."""
 BINDS_ONE = re.compile(r"\w(?:[\w\-'/.:@]*[\w\-'])?")
 """The same without blanks."""

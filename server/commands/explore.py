@@ -11,7 +11,7 @@ from agent.crossing import off
 from agent.exploring import Effort, Explored, explore
 from agent.exploring_guides import Asked, Guide, Relevance
 from agent.settings import Settings, load
-from agent.synthesis import Induction, Learned, learned
+from agent.synthesis import Induction, Learned, learned, together
 from agent.weaving import proposals
 from envs.types import Env, Frozen, Task
 from server.commands.memory import Json
@@ -99,25 +99,29 @@ def explore_(
 
 
 async def _explored(settings: Settings, asking: Asking, *, bounds: Bounds) -> Report:
+    """Kind by kind, so that what was learned stays when this is stopped."""
     async with place_of(settings, asking.env) as (place, ground):
+        guide: Guide = Relevance()
+        if asking.guide == "model":
+            guide = Asked(await place.model("model"))
         explored: list[Explored] = []
-        ways: list[Shown] = []
+        done: list[Learned] = []
         open_ = [(one.kind, one.tasks) for one in await off(proposals, ground)]
         chosen = [one for one in open_ if not asking.only or one[0] in asking.only][: asking.kinds]
-        if asking.whose == "expert":
-            ways = await off(_shown, ground.env, chosen, most=asking.effort.ways)
-        else:
-            guide: Guide = Relevance()
-            if asking.guide == "model":
-                guide = Asked(await place.model("model"))
-            explored = await explore(
-                ground.env, guide, chosen, effort=asking.effort, told=told_dimly
-            )
-            ways = [way for one in explored for way in one.ways]
-        done = None
-        if ways:
-            done = await learned(ground, Induction(), ways, bounds=bounds, told=told_dimly)
-        return Report(explored=tuple(explored), learned=done)
+        for one in chosen:
+            if asking.whose == "expert":
+                ways = await off(_shown, ground.env, [one], most=asking.effort.ways)
+            else:
+                found = await explore(
+                    ground.env, guide, [one], effort=asking.effort, told=told_dimly
+                )
+                explored += found
+                ways = [way for each in found for way in each.ways]
+            if ways:
+                done.append(
+                    await learned(ground, Induction(), ways, bounds=bounds, told=told_dimly)
+                )
+        return Report(explored=tuple(explored), learned=together(done) if done else None)
 
 
 def _shown(env: Env, kinds: Sequence[tuple[str, Sequence[Task]]], *, most: int) -> list[Shown]:

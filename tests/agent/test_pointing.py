@@ -48,6 +48,30 @@ def test_an_action_that_brought_up_a_dialog_was_done() -> None:
     assert pointed(page, [refused], goal="Delete the note.") == page[:1]
 
 
+@pytest.mark.parametrize(
+    ("goal", "done", "choices", "said"),
+    [
+        ("Cancel the visit of Ann.", ["Cancel visit"], [], ["OK"]),
+        (
+            "Cancel the visit of Ann.",
+            [],
+            [],
+            ["Cancel"],
+        ),  # it came by itself: nothing was meant yet
+        ("Cancel the question that comes up.", ["Ask"], [], ["Cancel"]),
+        ("Rename it to Ann.", ["Rename"], ["Ann"], ["fill"]),
+    ],
+)
+def test_who_is_asked_whether_it_is_meant_says_so(
+    goal: str, done: list[str], choices: list[str], said: list[str]
+) -> None:
+    fills = tuple(f'fill textbox "Name" with "{one}"' for one in choices)
+    page = (*fills, 'click button "OK"', 'click button "Cancel"')
+    left = pointed(page, after(*(f'click button "{one}"' for one in done)), goal=goal)
+    wanted = [f'click button "{one}"' for one in said if one != "fill"] or list(fills)
+    assert list(left) == wanted
+
+
 def test_the_order_is_the_goals_and_not_the_pages() -> None:
     page = ('click button "ONE"', 'click button "TWO"', 'click button "THREE"')
     goal = "Click button TWO, then click button ONE."
