@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count, islice, repeat
 from pathlib import Path
 from threading import Event
 
@@ -37,6 +37,10 @@ from distill.training import Trained, Trainer
 from envs.errors import Refused
 from envs.types import Env, Task
 from memory.types import Trajectory
+
+
+OFTEN = 3
+"""Times that an answer of the base is learnt along at most, in each epoch."""
 
 
 @dataclass(frozen=True)
@@ -183,8 +187,8 @@ class School:
         self._models.clear()
 
     async def _spoken(self, *, most: int) -> list[Row]:
-        """What the base says to everyday questions, asked once in a home; none beside pairs, which
-        train by comparing.
+        """As many answers of the base to everyday questions, asked once in a home, each at most
+        `OFTEN` times; none beside pairs, which train by comparing.
         """
         if PLANS[recipe(self._ways.recipe).trains].loss == "dpo":
             return []
@@ -194,7 +198,7 @@ class School:
             found = await rehearsed(model, told=self._ways.told)
             await off(write_jsonl, path, found)
         rows = [row for row in await off(read_rows, path) if isinstance(row, Row)]
-        return rows[:: max(1, -(-len(rows) // max(1, most)))]
+        return list(islice(chain.from_iterable(repeat(rows, OFTEN)), most))
 
     def _held(self) -> tuple[Task, ...]:
         """The same val tasks for all rounds; at most half of them all."""

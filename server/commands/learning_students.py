@@ -30,6 +30,10 @@ from server.commands.students import FAMILY, model_settings, solved_before
 from server.console import err, out, safe, table
 
 
+GENTLY = 0.3
+"""Of a plan's rate, for rounds that go on from a student: what made the one that is shipped."""
+
+
 class Wanted(Frozen):
     """What the command line asked for."""
 
@@ -100,7 +104,8 @@ def ways(settings: Settings, wanted: Wanted, families: Sequence[Ground]) -> Ways
     def trainer(parent: str) -> LoraTrainer:
         plan = PLANS[recipe(wanted.recipe).trains]
         if parent:  # warming up anew in each round costs what was known
-            plan = plan.model_copy(update={"schedule": "constant", "warmup": 0.0})
+            later = {"schedule": "constant", "warmup": 0.0, "rate": plan.rate * GENTLY}
+            plan = plan.model_copy(update=later)
         folder = prepared(file, cache=settings.home / "cache" / "bases")
         return LoraTrainer(folder, plan, told=progress, base_sha256=sha256_of(file))
 
