@@ -38,7 +38,6 @@ from envs.errors import Refused
 from envs.types import Env, Task
 from memory.types import Trajectory
 
-
 OFTEN = 3
 """Times that an answer of the base is learnt along at most, in each epoch."""
 

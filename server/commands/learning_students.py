@@ -29,7 +29,6 @@ from envs.types import Frozen
 from server.commands.students import FAMILY, model_settings, solved_before
 from server.console import err, out, safe, table
 
-
 GENTLY = 0.3
 """Of a plan's rate, for rounds that go on from a student: what made the one that is shipped."""
 
