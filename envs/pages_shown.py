@@ -6,7 +6,8 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from textwrap import wrap
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from envs.errors import Missing, UserError, clip
 from envs.types import Action, Env, Episode, Score, Split, Step, Task, ToolSpec
@@ -22,6 +23,8 @@ MARGIN = 4
 """Pixels that are left around what stands on pages."""
 CAPTION, GAP = 30, 6
 """Pixels of the words under a picture, and between pictures."""
+CARD = (220, 160)
+"""Pixels of what stands for a picture that could not be taken."""
 
 
 @runtime_checkable
@@ -33,7 +36,18 @@ class Shows(Protocol):
         ...
 
 
-Keep = Callable[[Task, Sequence[tuple[bytes, str]]], None]
+class Frame(NamedTuple):
+    """One picture of a strip."""
+
+    png: bytes
+    """What stood there; empty: no picture could be taken."""
+    said: str
+    """The action that led to it; empty: none."""
+    told: str = ""
+    """What was observed, to be read where there is no picture."""
+
+
+Keep = Callable[[Task, Sequence[Frame]], None]
 
 
 class Filmed:
@@ -67,7 +81,7 @@ class Filmed:
         """Closes the environment."""
         self._env.close()
 
-    def _keep(self, task: Task, frames: Sequence[tuple[bytes, str]]) -> None:
+    def _keep(self, task: Task, frames: Sequence[Frame]) -> None:
         name = re.sub(r"[^\w.-]+", "-", task.id)
         path, number = self._folder / f"{name}.png", 1
         while path.exists():
@@ -86,8 +100,8 @@ class FilmedEpisode:
         self.first = episode.first
         self._episode = episode
         self._keep = keep
-        self._frames: list[tuple[bytes, str]] = []
-        self._look("")
+        self._frames: list[Frame] = []
+        self._look("", episode.first.observation)
 
     @property
     def tools(self) -> Sequence[ToolSpec]:
@@ -97,7 +111,7 @@ class FilmedEpisode:
     def step(self, action: Action) -> Step:
         """Does it, then looks."""
         step = self._episode.step(action)
-        self._look(action.text or str(action.tool))
+        self._look(action.text or str(action.tool), step.observation)
         return step
 
     def score(self) -> Score | None:
@@ -111,12 +125,12 @@ class FilmedEpisode:
         if frames:
             self._keep(self.task, frames)
 
-    def _look(self, said: str) -> None:
+    def _look(self, said: str, told: str) -> None:
         if len(self._frames) < FRAMES_MOST and isinstance(self._episode, Shows):
-            self._frames.append((self._episode.shot(), said))
+            self._frames.append(Frame(self._episode.shot(), said, told))
 
 
-def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
+def strip(frames: Sequence[Frame]) -> bytes:
     """Pictures side by side with the action that led to each under it, as a PNG.
 
     Raises `Missing` without Pillow.
@@ -125,10 +139,10 @@ def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
         from PIL import Image, ImageChops, ImageDraw
     except ImportError as error:
         raise Missing("strips need the package pillow", repair="pip install pillow") from error
-    pictures = []
-    for png, said in frames:
-        picture = Image.open(io.BytesIO(png)).convert("RGB") if png else Image.new("RGB", (80, 80))
-        pictures.append((picture, said))
+    pictures = [
+        (Image.open(io.BytesIO(one.png)).convert("RGB") if one.png else _card(one.told), one.said)
+        for one in frames
+    ]
     boxes = []
     for picture, _ in pictures:
         plain = Image.new("RGB", picture.size, picture.getpixel(_corner(picture.size)))
@@ -149,6 +163,17 @@ def strip(frames: Sequence[tuple[bytes, str]]) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def _card(told: str) -> Image.Image:
+    """What was observed, to be read: a page that asks something can't be photographed."""
+    from PIL import Image, ImageDraw
+
+    lines = [part for line in told.splitlines()[1:] if line.strip() for part in wrap(line, 34)]
+    card = Image.new("RGB", CARD, "#eee")
+    text = "\n".join(lines[: (CARD[1] - 2 * GAP) // 15])
+    ImageDraw.Draw(card).multiline_text((GAP, GAP), text, fill="black")
+    return card
 
 
 def _corner(size: tuple[int, int]) -> tuple[int, int]:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from envs.errors import UserError
-from envs.pages_shown import Filmed, strip
+from envs.pages_shown import Filmed, Frame, strip
 from envs.toy import Toy, ToyEpisode
 from envs.types import Action, Episode, Split, Task
 
@@ -62,9 +62,14 @@ def test_what_has_no_page_is_refused(tmp_path: Path) -> None:
         Filmed(toy, folder=tmp_path).open(toy.tasks("train")[0])
 
 
-def test_a_picture_that_could_not_be_taken_is_left_blank() -> None:
-    with Image.open(io.BytesIO(strip([(png("red"), ""), (b"", 'click "x"')]))) as sheet:
-        assert sheet.size == (40 + 80 + 3 * 6, 80 + 36)
+def test_where_no_picture_can_be_taken_what_was_observed_can_be_read() -> None:
+    told = 'click button "x": done\n\ndialog "Really?"\n  button "OK"'
+    frames = [Frame(png("red"), ""), Frame(b"", 'click button "x"', told)]
+    with Image.open(io.BytesIO(strip(frames))) as sheet:
+        assert sheet.height == 160 + 36
+        card = sheet.convert("L").crop((sheet.width - 6 - 220, 6, sheet.width - 6, 166))
+        assert card.getextrema()[0] < 60, "words stand on it"
+        assert card.histogram()[238] > 0.8 * 220 * 160, "the ground is light"
 
 
 def spotted(box: tuple[int, int, int, int]) -> bytes:
@@ -77,6 +82,9 @@ def spotted(box: tuple[int, int, int, int]) -> bytes:
 
 
 def test_the_ground_around_pages_is_left_out_of_all_pictures_alike() -> None:
-    frames = [(spotted((10, 10, 60, 50)), ""), (spotted((20, 20, 110, 90)), "click")]
+    frames = [
+        Frame(spotted((10, 10, 60, 50)), ""),
+        Frame(spotted((20, 20, 110, 90)), "click"),
+    ]
     with Image.open(io.BytesIO(strip(frames))) as sheet:
         assert sheet.size == (2 * 108 + 3 * 6, 88 + 30 + 6)
