@@ -68,7 +68,7 @@ def test_where_no_picture_can_be_taken_what_was_observed_can_be_read() -> None:
     with Image.open(io.BytesIO(strip(frames))) as sheet:
         assert sheet.height == 160 + 36
         card = sheet.convert("L").crop((sheet.width - 6 - 220, 6, sheet.width - 6, 166))
-        assert card.getextrema()[0] < 60, "words stand on it"
+        assert sum(card.histogram()[:60]) > 50, "words stand on it"
         assert card.histogram()[238] > 0.8 * 220 * 160, "the ground is light"
 
 
