@@ -314,8 +314,9 @@ def _ending(stop: Callable[[], bool]) -> Any:
     from transformers import TrainerCallback
 
     class Ending(TrainerCallback):
-        def on_step_end(self, _plan: Any, _state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, *given: Any, **_: Any) -> None:
             if stop():
+                control = given[2]
                 control.should_save = control.should_training_stop = True
 
     return Ending()
