@@ -94,6 +94,7 @@ def test_rows_that_are_there_stay_as_they_are(
         (gzip.compress(b"\xff\n"), "utf-8"),
         (gzip.compress(b"{}\n" * 50)[:-9], "ended before"),
     ],
+    ids=("none", "empty", "no gzip", "another shape", "no text", "cut off"),
 )
 def test_what_can_t_be_read_is_told_and_nothing_is_written(
     small: Small, other: Settings, tmp_path: Path, body: bytes | None, why: str
