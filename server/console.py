@@ -9,9 +9,9 @@ from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.table import Table
 
 from envs.types import Frozen
+from server.tables import columns_of, fits, grid, lines
 
 T = TypeVar("T")
 
@@ -37,19 +37,23 @@ def plain(data: Any) -> Any:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table on standard output."""
-    grid = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        grid.add_column(column, overflow="fold")
-    for row in rows:
-        grid.add_row(*(safe(str(cell)) for cell in row))
-    out.print(grid)
+    """A table on standard output, laid out for the terminal's width."""
+    found = columns_of(columns, [[_clean(str(cell)) for cell in row] for row in rows])
+    if fits(found, width=out.width):
+        out.print(grid(title, found))
+        return
+    out.print(f"[bold]{safe(title)}[/bold]")
+    for line in lines(found, width=out.width):
+        out.print(line, markup=False)
 
 
 def safe(text: str) -> str:
     """`text` without markup and with what can't be printed replaced."""
-    clean = text.encode("utf-8", "replace").decode("utf-8")
-    return clean.replace("[", "\\[")
+    return _clean(text).replace("[", "\\[")
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def go(work: Coroutine[Any, Any, T]) -> T:

@@ -34,6 +34,8 @@ TONES = {
     "cost": "dim",
 }
 """How the lines of a round are coloured."""
+REASON = 200
+"""Characters of a reason in a list of changes; one change alone is told whole."""
 Moment = Annotated[
     str, typer.Argument(help="ISO time (UTC), or the id of a change: right after it")
 ]
@@ -70,12 +72,16 @@ def history(
         say_json(changes)
         return
     fates = fates_of(reversed(ledger.changes(limit=-1)))
+    most = REASON if len(changes) > 1 else max((len(c.reason) for c in changes), default=0)
     rows = [
-        (c.id, c.time[:19], c.kind, _done(c, fates.get(c.id)), _target(c), c.actor, c.reason)
+        (c.id, c.time[:19], c.kind, _done(c, fates.get(c.id)), _target(c), c.actor, why)
         for c in changes
+        for why in [clip(c.reason, most=most)]
     ]
     columns = ("change", "time", "kind", "what", "target", "by", "why")
-    table(f"{len(changes)} changes", columns, rows)
+    table(f"{len(changes)} change{'s' * (len(changes) != 1)}", columns, rows)
+    if any(len(c.reason) > most for c in changes):
+        out.print("all of a reason: `journeyman history CHANGE`")
 
 
 def _by_name(ledger: Ledger, name: str, *, limit: int) -> list[Change]:
