@@ -80,7 +80,7 @@ async def played(
     settings = course.place.settings
     how = settings.skills.model_copy(update={"use": skills, "choose": "first"})
     settings = settings.model_copy(update={"model": model, "skills": how})
-    async with home(settings, memory=course.place.memory) as inner:
+    async with home(settings) as inner:
         crew = await inner.crew()
         gate = asyncio.Semaphore(course.workers)
 
