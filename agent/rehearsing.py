@@ -8,11 +8,14 @@ Replay, arXiv 1705.08690: the old model makes the rows that keep its old tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
+from agent.crossing import off
 from agent.models.types import Model, Sampling
+from agent.stages import read_rows
 from agent.transcript import prompt
-from distill.rows import Origin, Row
+from distill.rows import Origin, Row, write_jsonl
 
 TOKENS = 120
 """Longest answer."""
@@ -34,6 +37,21 @@ async def rehearsed(model: Model, *, told: Callable[[str], None] = lambda _line:
             rows.append(Row(messages=(*asked, answer), metadata=_origin(number, model.name)))
         told(f"rehearsing: {number + 1} of {len(questions)}, {len(rows)} kept")
     return rows
+
+
+async def rehearsed_once(
+    path: Path,
+    opens: Callable[[], Awaitable[Model]],
+    *,
+    told: Callable[[str], None] = lambda _line: None,
+) -> list[Row]:
+    """The same from a file, which is written where it is not there; only then a model is opened.
+
+    Whoever gives `opens` closes what it opens. Raises `UserError` for a file that can't be read.
+    """
+    if not path.is_file():
+        await off(write_jsonl, path, await rehearsed(await opens(), told=told))
+    return [row for row in await off(read_rows, path) if isinstance(row, Row)]
 
 
 def whole(answer: str) -> bool:

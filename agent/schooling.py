@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import Path
 from threading import Event
@@ -22,16 +23,15 @@ from agent.models.students import student, weights_of
 from agent.models.types import Model
 from agent.once import once
 from agent.promotion import BASE, best_before, current, enlist, promote, rollback, students
-from agent.rehearsing import rehearsed
+from agent.rehearsing import rehearsed_once
 from agent.roundlog import Held, held_by
 from agent.runner import Crew, Spec
-from agent.stages import read_rows
 from agent.transcript import prompt
 from distill.adapters import Adapter, Registry
 from distill.filters import distinct, sifted
 from distill.plan import PLANS
 from distill.recipes import Given, lines, recipe
-from distill.rows import Pair, Row, told_first, write_jsonl
+from distill.rows import Pair, Row, told_first
 from distill.rows_taint import stains, untainted
 from distill.training import Trained, Trainer
 from envs.errors import Refused
@@ -192,11 +192,7 @@ class School:
         if PLANS[recipe(self._ways.recipe).trains].loss == "dpo":
             return []
         path = self._home / "learning" / f"rehearsed-{self._ways.base}.jsonl"
-        if not path.is_file():
-            model = await self._model(BASE)
-            found = await rehearsed(model, told=self._ways.told)
-            await off(write_jsonl, path, found)
-        rows = [row for row in await off(read_rows, path) if isinstance(row, Row)]
+        rows = await rehearsed_once(path, partial(self._model, BASE), told=self._ways.told)
         return list(islice(chain.from_iterable(repeat(rows, OFTEN)), most))
 
     def _held(self) -> tuple[Task, ...]:

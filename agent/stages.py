@@ -45,9 +45,14 @@ def load(path: Path, kind: type[T]) -> T:
 def read_rows(path: Path) -> list[Row | Pair]:
     """Rows of a file that was written here. Raises `StoreError`."""
     try:
-        return [ROWS.validate_json(line) for line in path.read_text("utf-8").splitlines()]
+        return [ROWS.validate_json(line) for line in _lines(path)]
     except (OSError, ValidationError) as error:
         raise _unreadable(path) from error
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a JSONL file; texts may hold other ends of lines (U+2028), which JSON leaves in."""
+    return [line for line in path.read_text("utf-8").split("\n") if line]
 
 
 def _unreadable(path: Path) -> StoreError:

@@ -18,6 +18,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from agent.home import Home, home
 from agent.joining import joined
 from agent.models.pull import EMBEDDED, find
 from agent.models.resolve import resolve
+from agent.models.types import Model
 from agent.promotion import enlist, students
-from agent.rehearsing import rehearsed
+from agent.rehearsing import rehearsed_once
 from agent.runner import Spec, run
-from agent.settings import ModelSettings, load
+from agent.settings import ModelSettings, Settings, load
 from agent.takeover import ARM, take_over, taught
 from agent.transcript import prompt
 from distill.adapters import Adapter, Registry
@@ -180,6 +182,19 @@ async def trained(course: Course, found: list[Row], *, name: str, parent: str, p
     )
 
 
+async def answers(settings: Settings, bare: ModelSettings) -> list[Row]:
+    """The base's own answers to everyday questions, asked once in a home."""
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> Model:
+            model = await resolve(bare, home=settings.home)
+            stack.push_async_callback(model.close)
+            return model
+
+        path = settings.home / "learning" / f"rehearsed-{EMBEDDED}.jsonl"
+        return await rehearsed_once(path, opened, told=told)
+
+
 async def go(asked: argparse.Namespace) -> None:
     """All of it."""
     settings = load(model={"parallel": asked.workers})
@@ -201,9 +216,7 @@ async def go(asked: argparse.Namespace) -> None:
         shown, rest = tasks[: asked.tasks], tasks[asked.tasks :]
         bare = ModelSettings(parallel=asked.workers)
         runs = await played(course, shown, model=bare, skills=True, arm="teacher")
-        model = await resolve(bare, home=settings.home)
-        spoken = await rehearsed(model, told=told)
-        await model.close()
+        spoken = await answers(settings, bare)
         found = [*solved(runs, most=asked.rows), *spoken]
         await trained(course, found, name=f"{ENV}-0", parent="", plan=FIRST)
         for number in range(1, asked.rounds + 1):

@@ -70,7 +70,7 @@ def take_up(file: Path, experiment: Experiment, folder: Path) -> int:
 def _rows(file: Path) -> list[Row]:
     try:
         text = gzip.decompress(file.read_bytes()).decode()
-        found = [Row.model_validate_json(line) for line in text.splitlines() if line]
+        found = [Row.model_validate_json(line) for line in text.split("\n") if line]
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise _unreadable(file, error) from error
     if not found:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from agent.models.scripted import ScriptedModel
-from agent.rehearsing import rehearsed, whole
+from agent.rehearsing import rehearsed, rehearsed_once, whole
 from agent.transcript import prompt
 from distill.rows_near import near_duplicates
 
@@ -33,6 +35,23 @@ async def test_each_question_is_asked_once_and_the_row_says_whose_words_it_has()
     assert rows[0].messages[1]["weight"] == 1
     assert rows[0].metadata.teacher == "model small"
     assert {row.metadata.env for row in rows} == {"chat"}
+
+
+async def test_a_home_asks_once_and_opens_no_model_again(tmp_path: Path) -> None:
+    questions = prompt("rehearsal").splitlines()
+    opened = []
+
+    async def opens() -> ScriptedModel:
+        said = ["I can say this\u2028in five words."] * len(questions)
+        opened.append(ScriptedModel(said, name="small"))
+        return opened[0]
+
+    first = await rehearsed_once(tmp_path / "deep" / "said.jsonl", opens)
+    again = await rehearsed_once(tmp_path / "deep" / "said.jsonl", opens)
+
+    assert first == again
+    assert len(first) == len(questions)
+    assert len(opened) == 1
 
 
 def test_nothing_is_rehearsed_that_the_gate_asks() -> None:
