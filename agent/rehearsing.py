@@ -47,9 +47,9 @@ async def rehearsed_once(
 ) -> list[Row]:
     """The same from a file, which is written where it is not there; only then a model is opened.
 
-    Whoever gives `opens` closes what it opens. Raises `UserError` for a file that can't be read.
+    Whoever gives `opens` closes what it opens. Raises `StoreError` for a file that can't be read.
     """
-    if not path.is_file():
+    if not await off(path.is_file):
         await off(write_jsonl, path, await rehearsed(await opens(), told=told))
     return [row for row in await off(read_rows, path) if isinstance(row, Row)]
 
