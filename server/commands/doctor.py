@@ -139,7 +139,8 @@ def _store(settings: Settings) -> list[Found]:
     broken = interrupted(running, here=worker(settings))
     index = _index(memory, settings)
     memory.close()
-    told = ", ".join(f"{value} {name}" for name, value in counts.items())
+    counts["lessons"] = sum(counts["lessons"].values())
+    told = ", ".join(f"{value:,} {name}" for name, value in counts.items())
     return [
         Found(what="ledger", state=f"{memory.ledger.name}: {told}", ok=True),
         index,

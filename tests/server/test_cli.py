@@ -57,7 +57,7 @@ def test_a_server_that_is_not_there_fails_each_run_in_one_line(
     assert row["success"] is None
     assert "127.0.0.1:9" in row["error"]
     kept = journeyman("doctor", "--json", home=tmp_path)
-    assert any("1 trajectories" in found["state"] for found in json.loads(kept.stdout))
+    assert any("0 lessons, 1 trajectories" in one["state"] for one in json.loads(kept.stdout))
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, journeyman: Any) -> None:
