@@ -21,7 +21,9 @@ WEB = Experiment(
         "experiment were made, knowing which train pages compositions consist of (docs/web.md). "
         "Models below 4B take first what the goal names on a page (agent/pointing.py, made on "
         "train pages and train errands); `named first` does any of that without a model, and the "
-        "135M `not led` chooses among all that is admissible."
+        "135M `not led` chooses among all that is admissible. `skills 135M` decides on each call; in "
+        "`skills first 135M`, as the agent is set up for models of its size, what fits is called "
+        "without asking; both have the same skills, which `skills first` had not."
     ),
     models={"135M": SMOL, "1.5B": CODER},
     measure=(
@@ -38,6 +40,9 @@ WEB = Experiment(
         ArmSpec(name="skills first", kind="explored-chance", options={"choose": "first"}),
         ArmSpec(name="skills by chance", kind="explored-chance"),
         ArmSpec(name="skills 135M", kind="explored", model="135M"),
+        ArmSpec(
+            name="skills first 135M", kind="explored", model="135M", options={"choose": "first"}
+        ),
         ArmSpec(name="skills 1.5B", kind="explored", model="1.5B", n=20),
     ),
     seeds=(0, 1, 2),
@@ -51,6 +56,8 @@ WEB = Experiment(
         ("skills first", "random"),
         ("skills by chance", "random"),
         ("skills 135M", "bare 135M"),
+        ("skills first 135M", "bare 135M"),
+        ("skills first 135M", "skills 135M"),
         ("skills 1.5B", "bare 1.5B"),
     ),
     baseline="random",
