@@ -21,9 +21,9 @@ WEB = Experiment(
         "experiment were made, knowing which train pages compositions consist of (docs/web.md). "
         "Models below 4B take first what the goal names on a page (agent/pointing.py, made on "
         "train pages and train errands); `named first` does any of that without a model, and the "
-        "135M `not led` chooses among all that is admissible. `skills 135M` decides on each call; in "
-        "`skills first 135M`, as the agent is set up for models of its size, what fits is called "
-        "without asking; both have the same skills, which `skills first` had not."
+        "135M `not led` chooses among all that is admissible. `skills 135M` decides on each call; "
+        "in `skills first 135M`, as the agent is set up for models of its size, what fits is "
+        "called without asking; both have the same skills, which `skills first` had not."
     ),
     models={"135M": SMOL, "1.5B": CODER},
     measure=(
