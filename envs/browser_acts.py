@@ -37,6 +37,7 @@ MEANINGS = (
     ("ERR_CONNECTION_RESET", "the server broke off"),
     ("ERR_EMPTY_RESPONSE", "the server answered nothing"),
     ("ERR_ABORTED", "it is no page to be shown"),
+    ("does not match any element", "nothing stands there any more"),
     ("Target crashed", "the tab crashed"),
     ("Page crashed", "the tab crashed"),
     ("has been closed", "the page is gone"),

@@ -9,6 +9,12 @@ And timers that are due soon are counted, to be waited for, but those of a page 
 
 from __future__ import annotations
 
+from typing import Any
+
+from envs.errors import clip
+
+ANSWERS_MOST = 30
+"""Of what a page answers, what is read at most."""
 EYES = r"""(() => {
   const key = Symbol.for('journeyman.clock');
   if (window[key]) return;
@@ -151,3 +157,26 @@ QUIET = """([quiet, most]) => new Promise(done => {
 what forms refused since: `[[field, why], ...]`."""
 WORDS = "it => it.isContentEditable ? it.innerText : ''"
 """What stands in a part that is edited in place."""
+
+
+def refusals(answer: Any) -> list[str]:
+    """What forms refused, in words. A page can meddle with what runs in it and answer anything."""
+    some = answer if isinstance(answer, list) else []
+    pairs = [one for one in some[:ANSWERS_MOST] if isinstance(one, list) and len(one) == 2]
+    return [f"the field {clip(str(f))!r} was not accepted: {clip(str(why))}" for f, why in pairs]
+
+
+def counted(answer: Any) -> int:
+    """How much can be edited in place; nothing where a page answers something else."""
+    return answer if isinstance(answer, int) else 0
+
+
+def loose(answer: Any) -> tuple[list[str], list[str]]:
+    """Words of what can be dragged and of what takes it, out of whatever a page answers."""
+    some = answer if isinstance(answer, list) and len(answer) == 2 else [[], []]
+    drags, drops = ([str(o) for o in one if isinstance(o, str)] for one in map(_listed, some))
+    return drags, drops
+
+
+def _listed(answer: Any) -> list[Any]:
+    return answer[:ANSWERS_MOST] if isinstance(answer, list) else []

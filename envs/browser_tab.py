@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from envs import browser_acts, browser_eyes, pages_snapshot
 from envs.browser_dialogs import Question
+from envs.browser_front import in_front
 from envs.errors import EnvError, clip, one_line
 from envs.pages import PageAction, Seen
 from envs.pages_drags import Loose
@@ -35,8 +36,6 @@ POLLING = 2
 NOTES_MOST = 5
 EDITED_MOST, FRAMES_MOST = 8, 8
 """Parts that are edited in place whose words are read, and frames that are looked into."""
-MODAL = "dialog:modal"
-"""What has to be closed before anything else on the page can be used."""
 VEIL = """selector => {
   const style = document.createElement('style');
   style.textContent = `html[data-veil] :is(${selector}) { visibility: hidden !important; }`;
@@ -142,7 +141,7 @@ class Tab:
         top = None if self._question.open else await self._question.unless(self._read())
         if top is None:
             return self._question.seen(url=self._page.url, words=words)
-        front = pages_snapshot.front(top) if await self._page.locator(MODAL).count() else top
+        front = await in_front(top, count=lambda selector: self._page.locator(selector).count())
         return Seen(
             url=self._page.url,
             title=clip(one_line(await self._page.title()), most=200),
@@ -175,8 +174,9 @@ class Tab:
         for frame in self._page.frames[:FRAMES_MOST]:
             with suppress(self._faults, TimeoutError):
                 async with asyncio.timeout(SHOW_S):
-                    edited += int(await frame.evaluate(browser_eyes.SHOW))
-                    loose = loose.and_more(*await frame.evaluate(browser_eyes.LOOSE))
+                    edited += browser_eyes.counted(await frame.evaluate(browser_eyes.SHOW))
+                    answer = await frame.evaluate(browser_eyes.LOOSE)
+                    loose = loose.and_more(*browser_eyes.loose(answer))
         return edited, loose
 
     async def _words(self, ref: str) -> str:
@@ -259,8 +259,9 @@ class Tab:
         with suppress(self._faults, TimeoutError):
             async with asyncio.timeout(REQUESTS_S):
                 for _ in range(ROUNDS):
-                    for field, why in await self._page.evaluate(browser_eyes.QUIET, quiet):
-                        self._note(f"the field {clip(field)!r} was not accepted: {clip(why)}")
+                    answer = await self._page.evaluate(browser_eyes.QUIET, quiet)
+                    for refused in browser_eyes.refusals(answer):
+                        self._note(refused)
                     if not self._flights:
                         return
                     await self._flights.landed()

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from envs import pages_drags, pages_rows
+from envs import pages_cards, pages_drags, pages_rows
 from envs.errors import clip
 from envs.pages import NAME_MOST, PageAction, Spot, quote, unique
 
@@ -47,6 +47,9 @@ BLOCKS = frozenset({"heading", "table", "listbox", "option", "row"})
 """Roles of what is not told in the line of a row."""
 LABEL = re.compile(r"[^\W_][\w '’/()&,#-]{0,39}[:*?]?")
 SHOWN = ("checked", "disabled", "expanded", "level", "pressed", "selected", "invalid")
+_UNSEEN = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
+"""Signs without a width, and such as turn the order of letters round: two names that look alike
+are alike, and what is printed is what stands there."""
 _LINE = re.compile(r"( *)- (.*)", re.DOTALL)
 _KEY = re.compile(
     r'([a-z]+)(?: ("(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)*/))?((?: \[[^\]]*\])*)(?::(?: (.*))?)?',
@@ -59,7 +62,7 @@ class Node:
     """An element of a page, as the snapshot has it.
 
     `nth` counts those with the same role and name; `said` is one whose words another has as name;
-    `given` is one whose name the page itself gives.
+    `given` is one whose name the page itself gives; `own` a card, named after its first words.
     """
 
     role: str
@@ -72,6 +75,7 @@ class Node:
     nth: int = 1
     said: bool = False
     given: bool = False
+    own: bool = False
     children: list[Node] = field(default_factory=list)
     parent: Node | None = field(default=None, repr=False, compare=False)
 
@@ -95,7 +99,7 @@ def read(raw: str) -> list[Node]:
     """The elements at the top of a snapshot; named and counted. Lines that say nothing are left."""
     top: list[Node] = []
     stack: list[tuple[int, Node]] = []
-    for number, line in enumerate(raw[:RAW_MOST].split("\n")):
+    for number, line in enumerate(_UNSEEN.sub("", raw[:RAW_MOST]).split("\n")):
         if number >= NODES_MOST:
             break
         found = _LINE.fullmatch(line)
@@ -110,6 +114,7 @@ def read(raw: str) -> list[Node]:
         stack.append((indent, node))
     everything = list(walk(top))
     _name(everything)
+    pages_cards.name_cards(everything, plain=MUTE, controls=FIELDS | CLICKS)
     _count(everything)
     return top
 
@@ -214,11 +219,6 @@ def find(top: Iterable[Node], spot: Spot) -> Node | None:
 
 def _counted(nodes: Iterable[Node]) -> list[Node]:
     return [n for n in nodes if n.ref and (n.name or n.pointer or n.role not in MUTE)]
-
-
-def front(top: Sequence[Node]) -> Sequence[Node]:
-    """The last of the dialogs on a page; all of it where there is none."""
-    return [node for node in walk(top) if node.role in ("dialog", "alertdialog")][-1:] or top
 
 
 def render(top: Sequence[Node]) -> str:
@@ -332,11 +332,15 @@ def _acted(node: Node) -> bool:
 
 
 def _takes_text(node: Node) -> bool:
-    return node.role in TEXTS or (node.role == "combobox" and not _native(node))
+    if node.role == "combobox":
+        return not _native(node)
+    return node.role in TEXTS or node.role == "slider"
 
 
 def _fits(node: Node, word: str) -> bool:
-    return node.role != "spinbutton" or bool(re.fullmatch(r"[-+]?\d+(?:[.,]\d+)?", word))
+    return node.role not in ("spinbutton", "slider") or bool(
+        re.fullmatch(r"[-+]?\d+(?:[.,]\d+)?", word)
+    )
 
 
 def _native(node: Node) -> bool:
@@ -361,7 +365,9 @@ def _fixed(node: Node, rows: dict[int, str]) -> list[str]:
 
 def _inside(node: Node) -> bool:
     """Whether what can be clicked lies deeper: a pointer over a wrapper says nothing of its own."""
-    return any(n.pointer or n.role in CLICKS | FIELDS for n in node.below() if n.ref)
+    return not node.own and any(
+        n.pointer or n.role in CLICKS | FIELDS for n in node.below() if n.ref
+    )
 
 
 def _plain(node: Node) -> bool:
