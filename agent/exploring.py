@@ -306,13 +306,14 @@ async def _rolled_out(
         known.add(mark)
         weights = await guide.weigh(spot)
         total = sum(weights.values())
-        ranked = sorted(weights, key=lambda line: (-weights[line], line))[:BREADTH]
+        ranked = sorted(weights, key=lambda line: -weights[line])[:BREADTH]  # ties: as it is read
         if not ranked or total <= 0:
             return ()
         costs = {line: cost - math.log(weights[line] / total) for line in ranked if weights[line]}
-        for line in ranked[1:]:
+        for rank, line in enumerate(ranked[1:]):
             if line in costs:
-                heapq.heappush(frontier, (costs[line], len(known), (*spot.done, line)))
+                order = len(known) * BREADTH + rank
+                heapq.heappush(frontier, (costs[line], order, (*spot.done, line)))
         cost = costs[ranked[0]]
         if await _stepped(episode, spot, ranked[0]):
             return tuple(spot.done)

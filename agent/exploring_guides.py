@@ -27,9 +27,14 @@ TOKENS = 120
 """Of a model's pick."""
 SHOWN = 40
 """Actions that a model chooses from."""
-MOST, LABELLED, PIECE, OTHER_ROW = 8.0, 3.0, 0.5, 0.1
+MOST, LABELLED, PIECE, OTHER_ROW, IN_ROWS = 8.0, 3.0, 0.5, 0.1, 0.3
 """Weight of all texts for one field; factors: for a field that the goal speaks of, for a piece of
-another text, for what stands in a row of which the goal doesn't speak."""
+another text, for what stands in a row of which the goal doesn't speak, for what the goal doesn't
+speak of and a row holds, one of many: a page's own links are fewer, and lead further."""
+ROWS = 4
+"""Rows from which on a table is one of many."""
+UNNAMED = 0.6
+"""Weight of what the goal doesn't speak of."""
 SENDS_MOST = 3
 """Buttons side by side at the end of a form, of which any may send it (`Cancel`, `Save`)."""
 AWAITED = 6.0
@@ -39,6 +44,8 @@ IDLE = ("wait", "back", "hover", "scroll", "type", "double-click", "uncheck", "d
 WORD = re.compile(r"[^\W_][\w'-]*")
 ITEM = re.compile(r'^ *item ("(?:[^"\\]|\\.)*")', re.MULTILINE)
 """What is shown as something that can be clicked, though it has no role."""
+ROW = re.compile(r"( *)row\b")
+SPOT = re.compile(r' *([a-z]+ "(?:[^"\\]|\\.)*"(?: #\d+)?)')
 COMMON = frozenset(
     """a an and any as at button by click enter field fields for from has have in into it its link
     of on or press select submit text that the then this to use with""".split()  # noqa: SIM905
@@ -118,6 +125,8 @@ class Known:
     """Buttons behind fields that wait for what the goal names."""
     asked: bool
     """Whether nothing but a question stands there."""
+    rows: frozenset[str]
+    """What rows of tables hold, by role and name."""
 
     @classmethod
     def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
@@ -136,6 +145,7 @@ class Known:
             sends=sends,
             early=frozenset(early),
             asked={line for line in possible if line.startswith("click ")} == QUESTION,
+            rows=_in_rows(moment.seen.observation),
         )
 
 
@@ -158,12 +168,31 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
         return alone if done and done[-1].verb == "fill" else 0.1
     if action.role in TEXTS:
         return 0.05
-    weight = fresh * _naming(action.name, moment.goal, done)
+    named = _naming(action.name, moment.goal, done)
+    weight = fresh * named
+    if named <= UNNAMED and not action.near and str(action.spot) in known.rows:
+        weight *= IN_ROWS
     if line in known.early:
         return 0.5 * weight
     if action.role == "button" and done and _enters(done[-1]):
         weight *= 12.0 if line in known.sends else 2.0
     return weight
+
+
+def _in_rows(observation: str) -> frozenset[str]:
+    """What stands in the rows of a page with many, as `link "Ann Lee"`."""
+    held: set[str] = set()
+    rows, depth = 0, -1
+    for line in observation.split("\n"):
+        indent = len(line) - len(line.lstrip(" "))
+        if found := ROW.match(line):
+            rows, depth = rows + 1, len(found[1])
+        elif depth >= 0 and indent > depth:
+            if spot := SPOT.match(line):
+                held.add(spot[1])
+        else:
+            depth = -1
+    return frozenset(held if rows >= ROWS else ())
 
 
 def _enters(action: PageAction) -> bool:
@@ -221,16 +250,18 @@ def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
     low, name = goal.casefold(), name.casefold()
     words = [word for word in WORD.findall(name) if word not in COMMON]
     if not words:
-        return 3.0 if name and f'"{name}"' in low else 0.6
+        return 3.0 if name and f'"{name}"' in low else UNNAMED
     if f'"{name}"' in low:
         return 10.0
     told = {word for one in done for word in WORD.findall(f"{one.name} {one.value}".casefold())}
     hits = [word for word in words if _within(word, low) or _within(_other(word), low)]
     new = [word for word in hits if word not in told]
     if not hits:
-        return 0.6
+        return UNNAMED
     whole = 3.0 if _within(name, low) else 1.0
-    return 0.6 + whole * (3.0 * len(new) + 1.0 * (len(hits) - len(new))) * len(hits) / len(words)
+    return UNNAMED + whole * (3.0 * len(new) + 1.0 * (len(hits) - len(new))) * len(hits) / len(
+        words
+    )
 
 
 def _within(word: str, text: str) -> bool:

@@ -80,3 +80,14 @@ def test_what_can_be_clicked_without_a_role_counts_by_its_name() -> None:
 def test_of_many_is_as_good_as_of_one() -> None:
     possible = ['click link "Help"', 'click link "Appointments"']
     assert likeliest("Cancel an appointment.", possible, done=[]) == possible[1]
+
+
+def test_what_one_of_many_rows_holds_waits_behind_the_links_of_the_page() -> None:
+    names = [f"Trip {n}" for n in "ABCDE"]
+    shown = "\n".join(
+        ['link "Profile"', "table", *(f'  row: open\n    link "{name}"' for name in names)]
+    )
+    page = 'click link "Profile"'
+    rows = [f'click link "{name}"' for name in names]
+    assert likeliest("Set my cost centre to 12.", [*rows, page], done=[], shown=shown) == page
+    assert likeliest("Hand in Trip C.", [*rows, page], done=[], shown=shown) == rows[2]
