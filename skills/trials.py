@@ -23,6 +23,7 @@ from skills.calling import bound, success
 from skills.library import Library
 from skills.mutants import mutants
 from skills.pages import spoken_of
+from skills.pages_entered import entered
 from skills.playing import Stage, play
 from skills.program import problems
 from skills.sandbox import Sandbox
@@ -222,12 +223,14 @@ def declining(
 ) -> list[Trial]:
     """Calls with what is not there, one argument at a time: it has to end, and not say it is done.
 
-    Where nothing can be left out (no arguments) there are none.
+    What it only enters into fields of a page can't be missing there, so it is left as it is. Where
+    nothing can be left out (no arguments) there are none.
     """
+    free = entered(skill.code, skill.name)
     tasks = {task.id: task for task in ground.env.tasks("train")}
     trials: list[Trial] = []
     for number, past in enumerate(solved):
-        names = sorted(past.arguments)
+        names = sorted(set(past.arguments) - free)
         if len(trials) >= most or not names:
             break
         given = {**past.arguments, names[number % len(names)]: NOTHING}
