@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
-from envs.errors import EnvError, JourneymanError, Refused
+from envs.errors import EnvError, JourneymanError, Refused, clip
 from envs.types import SPLITS, Action, Demonstrates, Env, Episode, Frozen, Split, Step, Task
 
 LEARNED_FROM: tuple[Split, ...] = ("train", "val", "test")
@@ -101,7 +101,24 @@ def same_again(env: Env, task: Task, rng: random.Random) -> str:
     episode = env.open(task)
     replayed = _play(episode, actions)
     episode.close()
-    return "" if steps == replayed else "a replay of the same actions went another way"
+    return _differs(actions, steps, replayed)
+
+
+def _differs(actions: Sequence[Action], steps: Sequence[Step], replayed: Sequence[Step]) -> str:
+    """Where a replay first went another way, and by what it can be told; nothing where it didn't.
+
+    What a page shows for some time only (a notice that goes away) is the usual reason.
+    """
+    for number, (one, two) in enumerate(zip_longest(steps, replayed)):
+        if one != two:
+            after = f"after {str(actions[number - 1].text)!r}" if number else "at its beginning"
+            lines = zip_longest(
+                *(step.observation.split("\n") if step else () for step in (one, two))
+            )
+            apart = next(((a, b) for a, b in lines if a != b), ("", ""))
+            told = " and then ".join(repr(clip(text or "", most=60)) for text in apart)
+            return f"a replay of the same actions went another way {clip(after)}: {told}"
+    return ""
 
 
 def nonsense_is_survived(env: Env, task: Task, _rng: random.Random) -> str:
