@@ -46,6 +46,8 @@ ITEM = re.compile(r'^ *item ("(?:[^"\\]|\\.)*")', re.MULTILINE)
 """What is shown as something that can be clicked, though it has no role."""
 ROW = re.compile(r"( *)row\b")
 SPOT = re.compile(r' *([a-z]+ "(?:[^"\\]|\\.)*"(?: #\d+)?)')
+CHOSEN = re.compile(r'^ *(tab "(?:[^"\\]|\\.)*"(?: #\d+)?) \[[^\]]*\bselected\b', re.MULTILINE)
+"""Tabs that are in front already, however well the goal speaks of them."""
 COMMON = frozenset(
     """a an and any as at button by click enter field fields for from has have in into it its link
     of on or press select submit text that the then this to use with""".split()  # noqa: SIM905
@@ -127,6 +129,8 @@ class Known:
     """Whether nothing but a question stands there."""
     rows: frozenset[str]
     """What rows of tables hold, by role and name."""
+    chosen: frozenset[str]
+    """Tabs that are in front, by role and name."""
 
     @classmethod
     def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
@@ -146,6 +150,7 @@ class Known:
             early=frozenset(early),
             asked={line for line in possible if line.startswith("click ")} == QUESTION,
             rows=_in_rows(moment.seen.observation),
+            chosen=frozenset(CHOSEN.findall(moment.seen.observation)),
         )
 
 
@@ -156,7 +161,7 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     if line in moment.done and line not in known.sends:
         return 0.02
     plain = action and action.role == "item" and quote(action.name) not in known.items
-    if action is None or action.verb in IDLE or plain:
+    if action is None or action.verb in IDLE or plain or str(action.spot) in known.chosen:
         return 0.1
     fresh = 2.0 if moment.done and line not in moment.before else 1.0
     if action.near:  # one of several that are alike: that of the row which the goal speaks of

@@ -91,3 +91,11 @@ def test_what_one_of_many_rows_holds_waits_behind_the_links_of_the_page() -> Non
     rows = [f'click link "{name}"' for name in names]
     assert likeliest("Set my cost centre to 12.", [*rows, page], done=[], shown=shown) == page
     assert likeliest("Hand in Trip C.", [*rows, page], done=[], shown=shown) == rows[2]
+
+
+def test_a_tab_that_is_in_front_already_is_left_alone() -> None:
+    front, other = 'click tab "Board"', 'click tab "Team"'
+    shown = 'tablist\n  tab "Board" [selected]\n  tab "Team"'
+    assert likeliest("Invite Ann to the board.", [front, other], done=[], shown=shown) == other
+    shown = shown.replace(" [selected]", "")
+    assert likeliest("Invite Ann to the board.", [front, other], done=[], shown=shown) == front
