@@ -21,14 +21,13 @@ from urllib.parse import unquote, urlsplit
 from envs.browser import Browser
 from envs.errors import EnvError, Refused, UnknownName, clip
 from envs.pages import Page, Seen
-from envs.siteapps import SHIPPED, App, AppTask, apps_in, copied
+from envs.siteapps import SHIPPED, SOLUTIONS, App, AppTask, apps_in, copied, solution
 from envs.siteserver import AppServer, judge, settled
 from envs.types import Action, Episode, Limits, Score, Split, Step, Task
 from envs.webepisode import Verdict, WebEpisode
 
 STEPS = 40
 UNTOUCHED = Score(value=0.0, passed=False, note="nothing has changed yet")
-SOLUTIONS = "solutions.json"
 
 
 class Opens(Protocol):
@@ -173,9 +172,9 @@ class Site:
                 )
             self._sound.add(one.id)
         verdict = _judging(server, one, begun=begun)
-        solution = _solution(self.apps[one.app], one) if one.split == "train" else ()
-        if solution or (self.apps[one.app].folder / SOLUTIONS).is_file():
-            return SiteEpisode(task, page=page, judge=verdict, free=free, solution=solution)
+        gold = solution(self.apps[one.app], one) if one.split == "train" else ()
+        if gold or (self.apps[one.app].folder / SOLUTIONS).is_file():
+            return SiteEpisode(task, page=page, judge=verdict, free=free, solution=gold)
         return WebEpisode(task, page=page, judge=verdict, free=free, heading=heading)
 
     def _back(self, server: AppServer) -> None:
@@ -245,10 +244,3 @@ def _judging(server: AppServer, one: AppTask, *, begun: Any) -> Callable[[], Ver
         return Verdict(score=score, over=score.passed)
 
     return verdict
-
-
-def _solution(app: App, one: AppTask) -> tuple[str, ...]:
-    path = app.folder / SOLUTIONS
-    if not path.is_file():
-        return ()
-    return tuple(json.loads(path.read_text("utf-8")).get(one.name, {}).get("gold", ()))

@@ -23,6 +23,9 @@ from envs.types import Frozen, Split
 SHIPPED = Path(__file__).parent / "sites"
 LISTS = ("tasks.json", "function-tasks.json", "real-tasks.json")
 """Files of tasks; their names but the first become part of the tasks' ids."""
+SOLUTIONS = "solutions.json"
+"""Actions that do tasks and such as nearly do them, by the tasks' ids."""
+SHAPE = '{"id", "instruction", "verify"}, with the verifier\'s path, such as "verify.py"'
 SECRET = (
     "*tasks*",
     "solutions*",
@@ -122,24 +125,72 @@ def _read(path: Path) -> Any:
 
 
 def _tasks(folder: Path, found: Any, *, prefix: str, where: str) -> Iterable[AppTask]:
-    try:
-        for one in found:
-            kind = one.get("kind") or one.get("difficulty") or "errand"
-            yield AppTask(
-                app=folder.name,
-                name=prefix + str(one["id"]),
-                split=one.get("split") or split_of(one["instruction"]),
-                kind=kind,
-                instruction=one["instruction"],
-                start=one.get("start") or {},
-                verify=one["verify"],
-                expect=one.get("expect") or {},
+    if not isinstance(found, list):
+        raise _wrong(folder / where, "it is no list", repair="write [{...}, ...]")
+    known: set[str] = set()
+    for number, one in enumerate(found, start=1):
+        called = f"task {number}"
+        if not isinstance(one, dict):
+            raise _wrong(folder / where, f"{called} is no object", repair=f"write {SHAPE}")
+        lacking = [name for name in ("id", "instruction", "verify") if one.get(name) in (None, "")]
+        if lacking:
+            raise _wrong(
+                folder / where, f"{called} lacks {', '.join(lacking)}", repair=f"write {SHAPE}"
             )
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
-        raise UserError(
-            f"{folder / where} is no list of tasks ({clip(one_line(repr(error)), most=120)})",
-            repair='write [{"id", "instruction", "verify"}, ...]',
+        task = _task(folder, one, prefix=prefix, where=where, called=f"{called} ({one['id']!r})")
+        if task.name in known:
+            raise _wrong(
+                folder / where,
+                f"{called} has the id {one['id']!r} of another",
+                repair="give each an id of its own",
+            )
+        known.add(task.name)
+        yield task
+
+
+def _task(folder: Path, one: dict[str, Any], *, prefix: str, where: str, called: str) -> AppTask:
+    try:
+        return AppTask(
+            app=folder.name,
+            name=prefix + str(one["id"]),
+            split=one.get("split") or split_of(str(one["instruction"])),
+            kind=one.get("kind") or one.get("difficulty") or "errand",
+            instruction=one["instruction"],
+            start=one.get("start") or {},
+            verify=one["verify"],
+            expect=one.get("expect") or {},
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise _wrong(
+            folder / where,
+            f"{field!r} of {called} is {clip(repr(one.get(field)), most=60)}: {first['msg']}",
+            repair="mend it",
         ) from error
+
+
+def _wrong(path: Path, what: str, *, repair: str) -> UserError:
+    return UserError(f"{path} is no list of tasks: {what}", repair=repair)
+
+
+def solution(app: App, one: AppTask) -> tuple[str, ...]:
+    """The actions that do a task, as the app's author wrote them; none where there are none.
+
+    Raises `UserError` for a file that can't be understood.
+    """
+    path = app.folder / SOLUTIONS
+    if not path.is_file():
+        return ()
+    found = _read(path)
+    written = found.get(one.name, {}) if isinstance(found, dict) else None
+    gold = written.get("gold", []) if isinstance(written, dict) else None
+    if not isinstance(gold, list) or not all(isinstance(line, str) for line in gold):
+        raise UserError(
+            f"{path} has no solution of {one.name!r} that can be read",
+            repair='write {"ID": {"gold": ["click button \\"OK\\"", ...], "near": [...]}, ...}',
+        )
+    return tuple(gold)
 
 
 def split_of(goal: str) -> Split:

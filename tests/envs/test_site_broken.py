@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from envs.errors import EnvError, JourneymanError
+from envs.errors import EnvError, JourneymanError, UserError
 from envs.site import Site
-from envs.siteapps import apps_in, copied
+from envs.siteapps import apps_in, copied, solution
 from envs.siteserver import AppServer, judge
 from envs.types import SPLITS, Task
 from tests.envs.plain import PlainBrowser
@@ -61,6 +62,41 @@ def test_what_is_wrong_with_an_app_is_told_in_a_line(
     with pytest.raises(JourneymanError, match=told) as error:
         opened(folder)
     assert "\n" not in str(error.value)
+
+
+TASK = {"id": "a", "instruction": "Send it", "verify": "verify.py", "split": "train"}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "told"),
+    [
+        ([TASK, TASK], r"task 2 has the id 'a' of another; give each an id of its own"),
+        ([TASK, {**TASK, "id": "b", "verify": ""}], r"task 2 lacks verify; .*\"verify\.py\""),
+        ([{**TASK, "instruction": ""}], "task 1 lacks instruction"),
+        ([{**TASK, "split": "valid"}], r"'split' of task 1 \('a'\) is 'valid'"),
+        ([{**TASK, "expect": [1]}], r"'expect' of task 1 \('a'\) is \[1\]"),
+        ([3], "task 1 is no object"),
+        ({"tasks": [TASK]}, "it is no list"),
+    ],
+)
+def test_what_is_wrong_with_a_task_is_told_with_its_number(
+    tmp_path: Path, tasks: object, told: str
+) -> None:
+    folder = app(tmp_path)
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    with pytest.raises(UserError, match=told) as error:
+        Site(folder).tasks("train")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("written", ["{", "[1]", '{"a": ["x"]}', '{"a": {"gold": "click"}}'])
+def test_solutions_that_are_none_are_told_in_a_line(tmp_path: Path, written: str) -> None:
+    folder = app(tmp_path)
+    (folder / "tasks.json").write_text(json.dumps([TASK]))
+    (folder / "solutions.json").write_text(written)
+    (one,) = apps_in(folder)
+    with pytest.raises(UserError, match=r"solutions\.json"):
+        solution(one, next(task for task in one.tasks if task.name == "a"))
 
 
 def test_a_verifier_that_is_not_there_is_named(tmp_path: Path) -> None:
