@@ -9,8 +9,6 @@ from itertools import pairwise, zip_longest
 from envs.errors import EnvError, JourneymanError, Refused, clip
 from envs.types import SPLITS, Action, Demonstrates, Env, Episode, Frozen, Split, Step, Task
 
-ROUNDS = 3
-"""How often an expert is asked how to go on, where what it showed did not end the episode."""
 LEARNED_FROM: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -174,14 +172,16 @@ def expert_only_on_train(env: Env, task: Task, _rng: random.Random) -> str:
             return f"a demonstration on {task.split}"
         if not actions:
             return "the demonstration is empty"
-        for _ in range(ROUNDS):
+        for _ in range(task.limits.steps):
             steps = _play(episode, actions)
             if steps[-1].terminated or steps[-1].truncated:
                 break
             actions = episode.demonstrate()
         score = episode.score()
-        told = f" ({clip(score.note)})" if score and score.note else ""
-        return "" if score and score.passed else f"what the expert shows does not pass{told}"
+        if score is None or score.passed:
+            return ""
+        told = f" ({clip(score.note)})" if score.note else ""
+        return f"what the expert shows does not pass{told}"
     except Refused:
         return "refused on train" if task.split == "train" else ""
     finally:
