@@ -36,7 +36,7 @@ from agent.proposers.types import won
 from agent.roundlog import Held, held_by
 from agent.runner import Crew, Spec
 from agent.schooling import School
-from agent.stages import keep, load, stage
+from agent.stages import alone, keep, load, stage
 from envs.errors import Refused
 from envs.types import Env, Frozen, Task
 from memory.clock import new_id
@@ -115,8 +115,14 @@ async def evolve(
 ) -> Evolution:
     """Goes through rounds until there are `most`, and takes up old ones. `seen` gets each.
 
-    Raises `Refused` for other settings than those that these rounds were begun with.
+    Raises `Refused` for other settings than those that these rounds were begun with, and where
+    another process is at them.
     """
+    with alone(loop.folder):
+        return await _evolve(loop, most, seen)
+
+
+async def _evolve(loop: Loop, most: int, seen: Callable[[Evolution], None]) -> Evolution:
     loop = replace(loop, tag=await off(_same, loop))
     loop.told(_plan(loop, most))
     start = await stage(loop.folder / "start.json", Held, lambda: measure(loop, 0))

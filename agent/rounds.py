@@ -24,7 +24,7 @@ from agent.crossing import off
 from agent.gate import Decision
 from agent.gathering import Course, gather
 from agent.roundlog import Bounds, Gathered, Held, Learned, Outcome, Round
-from agent.stages import keep, load, read_rows, stage
+from agent.stages import alone, keep, load, read_rows, stage
 from envs.errors import Refused
 from envs.types import Frozen
 
@@ -40,12 +40,18 @@ async def rounds(course: Course, *, most: int) -> Learned:
     """Goes through rounds until there are `most`, or one is the last; and takes up old ones.
 
     Raises `Refused` for tasks that are not of the train split, for other settings than those that
-    these rounds were begun with, and where another model than the student answered.
+    these rounds were begun with, where another model than the student answered, and where another
+    process is at these rounds.
     """
     strays = [task for task in course.tasks if task.split != "train"]
     if strays or not course.tasks:
         what = f"{strays[0].id} is of {strays[0].split}" if strays else "there are none"
         raise Refused(f"rounds play train tasks, and {what}", repair="hand in train tasks")
+    with alone(course.folder):
+        return await _rounds(course, most)
+
+
+async def _rounds(course: Course, most: int) -> Learned:
     _same(course)
     start = await stage(
         course.folder / "start.json", Held, lambda: course.seams.measure(course.student)

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from agent.crossing import off
 from distill.rows import Pair, Row
-from envs.errors import StoreError
+from envs.errors import Refused, StoreError
 from envs.types import Frozen
 
 T = TypeVar("T", bound=Frozen)
 ROWS: TypeAdapter[Row | Pair] = TypeAdapter(Row | Pair)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps a folder of stages to this process; the lock goes with it, however it ends.
+
+    Two of them would play everything twice and write every decision twice. Raises `Refused` where
+    another one is at work, and `StoreError` where nothing can be written.
+    """
+    lock = FileLock(folder / "going.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise Refused(
+            f"rounds {folder.name} are going on in another process",
+            repair="wait until it has ended, or take another name (--name)",
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"{folder} can't be written ({error.strerror})",
+            repair="see that the disk has room and that you may write there",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 async def stage(path: Path, kind: type[T], work: Callable[[], Awaitable[T]]) -> T:
@@ -51,8 +80,8 @@ def read_rows(path: Path) -> list[Row | Pair]:
 
 
 def _lines(path: Path) -> list[str]:
-    """Lines of a JSONL file; texts may hold other ends of lines (U+2028), which JSON leaves in."""
-    return [line for line in path.read_text("utf-8").split("\n") if line]
+    """Lines that end where the writer ended them: U+2028 and its like stand inside of texts."""
+    return [line for line in path.read_text("utf-8").split("\n") if line.strip()]
 
 
 def _unreadable(path: Path) -> StoreError:

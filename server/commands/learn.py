@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from agent.proposers.evolving import EVOLVING
 from agent.settings import load
 from distill.plan import PLANS
 from distill.recipes import recipe
-from envs.errors import UserError
+from envs.errors import UserError, clip
 from server.commands import learning, learning_students
 from server.commands.memory import Json
 from server.console import go, say_json
@@ -35,6 +36,8 @@ Shown = Annotated[
     Path | None,
     typer.Option("--rows", help="Students: rows of demonstrations (`journeyman distill`)"),
 ]
+
+NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -66,6 +69,7 @@ def learn(
     command. With `--distill` students are trained in rounds of their own, each before its gate.
     """
     _trainable(recipe_)
+    _nameable(name)
     called = name or env.replace(":", "-")
     students = learning_students.Wanted(
         env=env,
@@ -86,7 +90,7 @@ def learn(
         env=env,
         name=name or f"{called}-loop",
         rounds=rounds_,
-        proposers=tuple(dict.fromkeys(one.strip() for one in proposers.split(",") if one.strip())),
+        proposers=_proposers(proposers),
         by=by,
         bounds=Bounds(tasks=n or 24, judged=judged, held=held or 30, episodes=episodes),
         workers=workers,
@@ -94,6 +98,22 @@ def learn(
     )
     done = go(learning.learned(load(), wanted, as_json=as_json))
     return say_json(done) if as_json else learning.told(done)
+
+
+def _nameable(name: str) -> None:
+    """Raises `UserError` for what can't be a folder in the home and part of students' names."""
+    if name and not NAMES.fullmatch(name):
+        raise UserError(
+            f"{clip(name)!r} can't name rounds",
+            repair="take at most 60 letters, digits and . _ -, a letter or digit first",
+        )
+
+
+def _proposers(named: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(one.strip() for one in named.split(",") if one.strip()))
+    if not found:
+        raise UserError("nobody proposes anything", repair=f"name some of {', '.join(EVOLVING)}")
+    return found
 
 
 def _trainable(name: str) -> None:

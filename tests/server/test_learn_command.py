@@ -62,3 +62,16 @@ def test_recipes_that_no_round_can_train_on_are_refused(
     assert isinstance(done.exception, error)
     with pytest.raises(error, match=why):
         raise done.exception
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "/tmp/x", "..", ".hidden", "a b", "x" * 61])
+def test_rounds_lie_in_the_home_whatever_they_are_called(name: str) -> None:
+    done = CliRunner().invoke(app, ["learn", "toy", "--name", name])
+    assert isinstance(done.exception, UserError)
+    assert "can't name rounds; take at most 60 letters" in str(done.exception)
+
+
+def test_somebody_has_to_propose() -> None:
+    done = CliRunner().invoke(app, ["learn", "toy", "--proposers", " ,"])
+    assert isinstance(done.exception, UserError)
+    assert "nobody proposes anything; name some of lessons, skills" in str(done.exception)
