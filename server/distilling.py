@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.proposers.behaviours import ACTOR
 from agent.reflectors.kinds import instruction
 from agent.settings import Settings
+from agent.stages import read_rows
 from agent.transcript import prompt
 from agent.worlds import NAMES, open_env
 from distill import filters
@@ -18,13 +19,13 @@ from distill.guidelines import Guidance
 from distill.guidelines import read as guided_by
 from distill.reading import read
 from distill.recipes import Given, lines, recipe
-from distill.rows import Line, told_first, write_jsonl
+from distill.rows import Line, Pair, Row, told_first, write_jsonl
 from distill.rows_expert import expert_runs
 from distill.rows_record import Record, keep, record
 from distill.rows_synthetic import IMAGINED, Tag, genuine
 from distill.rows_taint import stains, untainted
 from distill.votes import TEACHER as VOTED
-from envs.errors import Refused, UnknownName, UserError
+from envs.errors import Refused, StoreError, UnknownName, UserError
 from envs.types import SPLITS, Env, Episode, Frozen, Split
 from memory.clock import iso
 from memory.ledger import Ledger
@@ -34,6 +35,10 @@ from skills.library import Library
 
 HELD: tuple[Split, ...] = ("val", "test", "seen", "unseen")
 """All but train."""
+
+
+JUDGED: tuple[Split, ...] = ("val", "test")
+"""What students are judged on here."""
 
 
 class Wanted(Frozen):
@@ -115,6 +120,43 @@ def written(
     made = what.model_copy(update=update)
     keep(made)
     return made
+
+
+def demonstrations(
+    ledger: Ledger, settings: Settings, path: Path, *, told: Told
+) -> list[Row | Pair]:
+    """Rows that `journeyman distill` wrote, without those that may not be trained on by now.
+
+    A file outlives what it was made of: a lesson was quarantined since, a run forgotten; and anyone
+    may have written in it. `told` gets what was dropped. Raises `UserError` for another file, and
+    `Refused` where nothing is left.
+    """
+    if not path.is_file():
+        raise UserError(
+            f"{path} is no file", repair="write rows with `journeyman distill --out FILE`"
+        )
+    try:
+        found = read_rows(path)
+    except StoreError as error:
+        raise UserError(
+            f"{path} holds other lines than `journeyman distill` writes",
+            repair=f"`journeyman distill --from {path} --licence NAME --out rows.jsonl` reads "
+            "conversations of others",
+        ) from error
+    with _worlds(settings) as world:
+        envs = sorted({row.metadata.env for row in found} - {""})
+        guard, notes = _held(ledger, world, envs, JUDGED)
+    guards = [filters.unheld(guard), filters.licensed(), untainted(stains(ledger))]
+    kept, report = filters.sifted(found, guards)
+    dropped = ", ".join(f"{n} {why}" for one in report for why, n in one.reasons.items())
+    if not kept:
+        raise Refused(
+            f"no row of {path} may be trained on ({dropped or 'it is empty'})",
+            repair="make others with `journeyman distill`",
+        )
+    for line in (*notes, *([f"{path}: left out {dropped}"] if dropped else [])):
+        told(line)
+    return [line for line in kept if isinstance(line, Row | Pair)]
 
 
 Worlds = Callable[[str], Env]

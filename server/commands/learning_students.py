@@ -18,16 +18,17 @@ from agent.roundlog import Bounds, Held, Learned, Round
 from agent.rounds import began, rounds
 from agent.schooling import School, Ways
 from agent.settings import Settings
-from agent.stages import read_rows
 from distill.bases import prepared, sha256_of
 from distill.monitor import Tuning
 from distill.plan import PLANS
 from distill.recipes import recipe
+from distill.rows import Pair, Row
 from distill.training import LoraTrainer
 from envs.errors import Missing
 from envs.types import Frozen
 from server.commands.students import FAMILY, model_settings, solved_before
 from server.console import err, out, safe, table
+from server.distilling import demonstrations
 
 GENTLY = 0.3
 """Of a plan's rate, for rounds that go on from a student: what made the one that is shipped."""
@@ -67,7 +68,7 @@ async def distilled(settings: Settings, wanted: Wanted) -> Learned:
             drawn(await place.env(one), n=FAMILY, salt=wanted.name)
             for one in await off(solved_before, place.ledger, but=wanted.env)
         ]
-        shown = await off(read_rows, wanted.shown) if wanted.shown else []
+        shown = await off(_shown, place, settings, wanted.shown) if wanted.shown else []
         school = School(place, env, await off(ways, settings, wanted, families))
         closing.push_async_callback(school.close)
         folder = settings.home / "learning" / wanted.name
@@ -121,6 +122,10 @@ def ways(settings: Settings, wanted: Wanted, families: Sequence[Ground]) -> Ways
         rehearse=True,
         told=progress,
     )
+
+
+def _shown(place: Home, settings: Settings, path: Path) -> list[Row | Pair]:
+    return demonstrations(place.ledger, settings, path, told=progress)
 
 
 async def _teacher(place: Home, school: School) -> Held | None:
