@@ -8,6 +8,7 @@ ids of the runs that are its evidence. What comes in becomes changes by the acto
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,17 +16,20 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from envs.errors import Refused, StoreError, UserError, one_line
+from envs.errors import Refused, StoreError, UserError, clip, one_line
 from envs.types import Frozen
 from memory import rows
 from memory.clock import new_id, seconds_of
 from memory.ledger import Ledger
-from memory.text import has_mark, normal
+from memory.text import has_mark, normal, sameness
 from memory.types import Change, Lesson
 
 FORMAT = 1
 """Version of the file; a newer one is refused."""
 NAME = "memory"
+ID = re.compile(r"[A-Za-z0-9][\w.:@~-]{0,99}", re.ASCII)
+"""What can name a lesson: ids stand in prompts and on screens as they are."""
+VERSIONS = 2**31
 Prefer = Literal["mine", "theirs"]
 
 
@@ -59,7 +63,7 @@ class Imported(Frozen):
     kept: tuple[Conflict, ...] = ()
     """Differ, and stayed as they are here."""
     known: tuple[str, ...] = ()
-    """Say what another lesson says here, and were left out."""
+    """Say what another lesson says, here or further up in the file, and were left out."""
     changes: tuple[Change, ...] = ()
     """What was done; undone by the id of their batch."""
 
@@ -103,15 +107,18 @@ def load(ledger: Ledger, path: Path, *, prefer: Prefer | None = None) -> Importe
     batch, actor = new_id("B", seconds=ledger.now()), f"import:{path.name}"
     changes: list[Change] = []
     known: list[str] = []
+    said: set[str] = set()
     for line in found:
         lesson = line.lesson
         if lesson.id in differing:
             if prefer == "theirs":
                 changes.append(_change(line, new=lesson.id not in standing, actor=actor, to=batch))
         elif lesson.id not in standing:
-            if ledger.twin(lesson):
+            words = sameness(lesson.text, lesson.scope)
+            if words in said or ledger.twin(lesson):
                 known.append(lesson.id)
             else:
+                said.add(words)
                 changes.append(_change(line, new=True, actor=actor, to=batch))
     done = ledger.apply(*changes)
     touched = {change.target for change in changes}
@@ -143,7 +150,7 @@ def read(path: Path) -> list[Line]:
             f"{path} is no export of a memory: its first line does not say so",
             repair="name a file of `memory export`",
         )
-    if not isinstance(header.get("format"), int) or header["format"] > FORMAT:
+    if header.get("format") not in range(1, FORMAT + 1):
         raise Refused(
             f"{path} has format {header.get('format')!r}, this version reads up to {FORMAT}",
             repair="update Journeyman with `pip install -U journeyman`",
@@ -199,9 +206,15 @@ def _line(body: bytes, seen: set[str]) -> Line:
         raise ValueError("not UTF-8") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON ({error.msg})") from error
+    except RecursionError as error:
+        raise ValueError("not JSON (nested too deeply)") from error
     lesson = line.lesson
     if not lesson.id:
         raise ValueError("a lesson without id")
+    if not ID.fullmatch(lesson.id):
+        raise ValueError(f"{clip(lesson.id, most=40)!r} can't be the id of a lesson")
+    if not 1 <= lesson.version < VERSIONS:
+        raise ValueError(f"version {clip(str(lesson.version), most=20)} is none")
     if lesson.id in seen:
         raise ValueError(f"lesson {lesson.id} once more")
     if has_mark(lesson.text) or has_mark(lesson.situation):
@@ -220,7 +233,7 @@ def _line(body: bytes, seen: set[str]) -> Line:
 def _header(body: bytes) -> dict[str, Any] | None:
     try:
         header = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return header if isinstance(header, dict) and header.get("journeyman") == NAME else None
 
@@ -228,7 +241,7 @@ def _header(body: bytes) -> dict[str, Any] | None:
 def _id_of(body: bytes) -> str:
     try:
         return str(json.loads(body)["lesson"]["id"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -64,7 +64,7 @@ def render(recalled: Sequence[Recalled]) -> str:
     """The block for the solver: marked, a line for each lesson with its id; empty for none."""
     if not recalled:
         return ""
-    lines = [f"- [{item.lesson}] {without_marks(item.text)}" for item in recalled]
+    lines = [f"- [{without_marks(item.lesson)}] {without_marks(item.text)}" for item in recalled]
     return "\n".join([MARK_OPEN, HEADING, *lines, MARK_CLOSE])
 
 
