@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ LONGEST = 4_000_000
 """Characters of a line."""
 KEPT = ("env", "task", "task_key", "task_type")
 """What a file may say of a row, so that held-out tasks are found in it."""
+CONTROL = re.compile(r"<\|[A-Za-z][\w-]{1,40}\|>", re.ASCII)
+"""Marks by which chat templates tell turns: in a text they would begin a turn of somebody else."""
+PACKED = b"\x1f\x8b"
 FORMATS = "give it `messages`, `conversations`, or `prompt` and `completion`"
 
 
@@ -55,7 +59,10 @@ def read(path: Path, *, licence: str = "", trust: Trust = "user") -> list[Row]:
     without rows.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        raw = path.read_bytes()
+        if raw.startswith(PACKED):
+            raise UserError(f"{path} is packed with gzip", repair=f"unpack it: gunzip -k {path}")
+        text = raw.decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}", repair="name a file") from error
     except UnicodeDecodeError as error:
@@ -155,6 +162,13 @@ def _weight(weight: Any, place: int) -> float:
 
 
 def _checked(messages: tuple[dict[str, Any], ...]) -> None:
+    for place, one in enumerate(messages, start=1):
+        if found := CONTROL.search(one["content"]):
+            why = f"turn {place} holds {found[0]!r}, by which chat templates tell turns"
+            raise _Bad(why, "take it out, or make turns of what it parts")
+        if one.get("weight") and not one["content"].strip():
+            why = f"turn {place} of the assistant is empty, and it would learn to say nothing"
+            raise _Bad(why, "give it words, or weight 0")
     if not any(one["role"] == "assistant" and one["weight"] for one in messages):
         raise _Bad("no turn of the assistant to learn from", "give one a weight above 0")
     if messages[0]["role"] == "assistant":
