@@ -50,12 +50,14 @@ class UserError(JourneymanError):
 
 
 class UnknownName(UserError):
-    """A name that does not exist; the message lists near ones or all of them."""
+    """A name that does not exist; the message lists near ones, or the first of all of them."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+        names = sorted(set(known))
         near = get_close_matches(name, names, n=3) or names[:12]
+        more = len(names) - len(near) if len(near) > 3 else 0
         choices = ", ".join(near) if near else "none exist yet"
+        choices += f" and {more} more" if more else ""
         super().__init__(f"no {kind} named {clip(name)!r}", repair=f"choose from: {choices}")
 
 

@@ -193,6 +193,8 @@ class Forget(BaseModel):
 class Prune(PruneRule):
     """A rule, and whether to apply it."""
 
+    contains: str | None = Field(default=None, pattern=r"\S")
+    """Only lessons with these words in text or situation; blanks alone would fit all."""
     unused_days: float | None = Field(default=None, ge=0, le=100_000)
     """Only lessons neither shown nor added for so many days."""
     keep: int | None = Field(default=None, ge=0, le=10**9)

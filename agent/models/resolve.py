@@ -21,7 +21,7 @@ from agent.models.swap import Following
 from agent.models.types import Model
 from agent.settings import ModelSettings
 from distill.adapters import Adapter
-from envs.errors import Missing, Refused, StoreError, UnknownName, one_line
+from envs.errors import Missing, Refused, StoreError, UnknownName, clip, one_line
 from envs.types import Frozen
 
 PROMOTED = "promoted.json"
@@ -181,5 +181,12 @@ def _promoted(home: Path) -> Chosen | None:
             repair=f"remove {path} to go back to the embedded model, or promote again",
         )
     if adapter:
-        return _of_adapter(adapter, file=file, home=home, origin="promoted")
+        try:
+            return _of_adapter(adapter, file=file, home=home, origin="promoted")
+        except UnknownName as error:
+            raise Missing(
+                f"the promoted student {clip(adapter)!r} is gone",
+                repair="put its folder back, or let who was before answer: "
+                "journeyman models rollback",
+            ) from error
     return Chosen(name=name, origin="promoted", file=file)

@@ -96,11 +96,15 @@ async def test_prune_shows_first_and_then_does_it(opens: Any) -> None:
         back = await door.client.post(f"/api/changes/{done['changes'][0]['id']}/undo")
         assert memory.ledger.lesson(lesson.id).status == "candidate"
         empty = await door.client.post("/api/memory/prune", json={})
+        blank = {"contains": " ", "apply": True}
+        all_ = await door.client.post("/api/memory/prune", json=blank)
+        assert memory.ledger.lesson(lesson.id).status == "candidate"
     assert preview["applied"] is False
     assert preview["changes"] == []
     assert [item["lesson"]["id"] for item in preview["items"]] == [lesson.id]
     assert "drawer" in preview["items"][0]["why"]
     assert back.json()["op"] == "undo"
+    assert all_.status_code == 400
     assert empty.status_code == 409
 
 

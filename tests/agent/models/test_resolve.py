@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,11 @@ def test_a_promotion_that_cannot_be_followed_says_how_to_go_back(tmp_path: Path)
     promoted.write_text('{"file": "gone.gguf"}')
     with pytest.raises(Missing, match=r"gone\.gguf is gone; remove"):
         describe(ModelSettings(), home=tmp_path)
+    base = put(tmp_path, "base.gguf")
+    for name in ("s1", "../../s1"):
+        promoted.write_text(json.dumps({"file": str(base), "adapter": name}))
+        with pytest.raises(Missing, match=r"is gone; put its folder back, .* models rollback"):
+            describe(ModelSettings(), home=tmp_path)
 
 
 async def test_models_open_without_starting_anything(tmp_path: Path) -> None:
