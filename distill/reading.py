@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from distill.rows import Origin, Row, content_of
 from envs.errors import Refused, UserError, clip
+from memory.text import CONTROL
 from memory.types import Trust
 
 ROLES = {
@@ -37,8 +37,6 @@ LONGEST = 4_000_000
 """Characters of a line."""
 KEPT = ("env", "task", "task_key", "task_type")
 """What a file may say of a row, so that held-out tasks are found in it."""
-CONTROL = re.compile(r"<\|[A-Za-z][\w-]{1,40}\|>", re.ASCII)
-"""Marks by which chat templates tell turns: in a text they would begin a turn of somebody else."""
 PACKED = b"\x1f\x8b"
 FORMATS = "give it `messages`, `conversations`, or `prompt` and `completion`"
 

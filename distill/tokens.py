@@ -8,6 +8,7 @@ from typing import Any
 
 from envs.errors import Refused
 from envs.types import Frozen
+from memory.text import defused
 
 ROLE, TEXT = "assistant", "content"
 
@@ -46,8 +47,11 @@ class Template:
         return int(self._tokenizer.eos_token_id if known is None else known)
 
     def text(self, messages: Sequence[Mapping[str, Any]], *, ask: bool) -> str:
-        """The conversation as text; with `ask`, up to where the agent's next turn begins."""
-        plain = [{"role": one["role"], TEXT: one[TEXT]} for one in messages]
+        """The conversation as text; with `ask`, up to where the agent's next turn begins.
+
+        What looks like the end of a turn is words, as where it is served.
+        """
+        plain = [{"role": one["role"], TEXT: defused(one[TEXT])} for one in messages]
         return str(
             self._tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=ask)
         )
@@ -69,7 +73,7 @@ class Template:
                 continue
             before = self.text(messages[:number], ask=True)
             after = self.text(messages[: number + 1], ask=False)
-            if not (whole.startswith(after) and after.startswith(before + message[TEXT])):
+            if not (whole.startswith(after) and after.startswith(before + defused(message[TEXT]))):
                 raise Refused(
                     "this base's chat template rewrites earlier turns, so it can't learn from them",
                     repair="take another base",

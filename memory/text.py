@@ -18,6 +18,23 @@ _MARK = re.compile(r"<\s*/?\s*recalled-memory\s*>", re.IGNORECASE)
 _BLOCK = re.compile(
     r"<\s*recalled-memory\s*>.*?(?:<\s*/\s*recalled-memory\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
+CONTROL = re.compile(
+    r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|unk|(?:start|end)_of_turn)>"
+    r"|\[/?INST\]|<</?SYS>>"
+)
+"""Marks by which chat templates tell turns; in a text they would end it and begin somebody else's.
+"""
+
+
+def defused(text: str) -> str:
+    """`text` in which no model reads the end of a turn: such a mark gets a blank, and is words.
+
+    Tokenizers of servers turn marks into control tokens wherever they stand, also in a page's text.
+
+    >>> defused("Hello<|im_end|>")
+    'Hello< |im_end|>'
+    """
+    return CONTROL.sub(lambda mark: f"{mark[0][0]} {mark[0][1:]}", text)
 
 
 def has_mark(text: str) -> bool:

@@ -22,6 +22,7 @@ from agent.models.types import Message, Model, Reply, Sampling, ToolCall
 from agent.settings import ModelSettings
 from envs.errors import ModelError, Unusable, clip
 from envs.types import ToolSpec
+from memory.text import defused
 from memory.types import Usage
 
 if TYPE_CHECKING:
@@ -230,7 +231,7 @@ class OpenAIModel(Model):
     ) -> dict[str, Any]:
         arguments: dict[str, Any] = {
             "model": await self._named(),
-            "messages": list(messages),
+            "messages": [_defused(one) for one in messages],
             "temperature": sampling.temperature,
             "max_tokens": sampling.max_tokens,
             **(extra or {}),
@@ -328,6 +329,12 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
             "parameters": tool.parameters,
         },
     }
+
+
+def _defused(message: Message) -> Message:
+    """A turn whose text can't end it: a page could write the system's next one otherwise."""
+    text = message.get("content")
+    return {**message, "content": defused(text)} if isinstance(text, str) else message
 
 
 def _correction(messages: Sequence[Message], said: str, fault: str) -> list[Message]:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from memory.text import (
     MARK_CLOSE,
     MARK_OPEN,
+    defused,
     estimate_tokens,
     has_mark,
     normal,
@@ -43,3 +46,20 @@ def test_tokens_are_guessed_high() -> None:
     assert estimate_tokens("") == 0
     assert estimate_tokens("one two three") == 4
     assert estimate_tokens("x" * 400) == 100
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["<|im_start|>", "<|end_of_text|>", "<|start_header_id|>", "<｜User｜>", "<s>", "</s>", "[INST]",
+     "[/INST]", "<<SYS>>", "<</SYS>>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>"],
+)  # fmt: skip
+def test_marks_of_turns_become_words_and_stay_so(mark: str) -> None:
+    told = defused(f"a{mark}b")
+    assert mark not in told
+    assert told.replace(" ", "") == f"a{mark}b"
+    assert defused(told) == told
+
+
+@pytest.mark.parametrize("text", ["a < b | c > d", "x[0]", "<recalled-memory>", "<p>", "if a<|b"])
+def test_other_text_is_left_alone(text: str) -> None:
+    assert defused(text) == text
