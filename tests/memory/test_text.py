@@ -50,9 +50,11 @@ def test_tokens_are_guessed_high() -> None:
 
 @pytest.mark.parametrize(
     "mark",
-    ["<|im_start|>", "<|end_of_text|>", "<|start_header_id|>", "<｜User｜>", "<s>", "</s>", "[INST]",
-     "[/INST]", "<<SYS>>", "<</SYS>>", "<start_of_turn>", "<end_of_turn>", "<bos>", "<eos>"],
-)  # fmt: skip
+    (
+        "<|im_start|> <|end_of_text|> <|start_header_id|> <｜User｜> <s> </s> [INST] [/INST] <<SYS>> "
+        "<</SYS>> <start_of_turn> <end_of_turn> <bos> <eos>"
+    ).split(),
+)
 def test_marks_of_turns_become_words_and_stay_so(mark: str) -> None:
     told = defused(f"a{mark}b")
     assert mark not in told
