@@ -15,6 +15,9 @@ from memory.text import (
 )
 from memory.types import Scope
 
+MARKS = ["<|im_start|>", "<|end_of_text|>", "<|start_header_id|>", "<｜User｜>", "<s>", "</s>"]
+MARKS += ["[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<start_of_turn>", "<end_of_turn>", "<bos>"]
+
 
 def test_marked_blocks_are_cut_out_in_any_spelling() -> None:
     block = f"{MARK_OPEN}\n- [L1] look\n{MARK_CLOSE}"
@@ -48,13 +51,7 @@ def test_tokens_are_guessed_high() -> None:
     assert estimate_tokens("x" * 400) == 100
 
 
-@pytest.mark.parametrize(
-    "mark",
-    (
-        "<|im_start|> <|end_of_text|> <|start_header_id|> <｜User｜> <s> </s> [INST] [/INST] <<SYS>> "
-        "<</SYS>> <start_of_turn> <end_of_turn> <bos> <eos>"
-    ).split(),
-)
+@pytest.mark.parametrize("mark", MARKS)
 def test_marks_of_turns_become_words_and_stay_so(mark: str) -> None:
     told = defused(f"a{mark}b")
     assert mark not in told
