@@ -22,7 +22,7 @@ from memory import rows
 from memory.clock import new_id, seconds_of
 from memory.ledger import Ledger
 from memory.text import has_mark, normal, sameness
-from memory.types import Change, Lesson
+from memory.types import SHOWABLE, Change, Lesson
 
 FORMAT = 1
 """Version of the file; a newer one is refused."""
@@ -88,13 +88,17 @@ def export(ledger: Ledger, path: Path) -> int:
     return len(whole) - 1
 
 
-def load(ledger: Ledger, path: Path, *, prefer: Prefer | None = None) -> Imported:
+def load(
+    ledger: Ledger, path: Path, *, prefer: Prefer | None = None, foreign: bool = False
+) -> Imported:
     """Takes in the lessons of a file, all or nothing; an index follows.
 
-    Lessons are matched by id. Where one is otherwise here, `prefer` decides; without it the file
+    With `foreign` the file is not believed about itself: what it calls words of the user or of the
+    agent are a tool's, what is in use there is a candidate here, and nothing is pinned. Lessons are
+    matched by id. Where one is otherwise here, `prefer` decides; without it the file
     is `Refused`, and so is one of a newer format. Raises `UserError` that lists every damaged line.
     """
-    found = read(path)
+    found = [_distrusted(line) for line in read(path)] if foreign else read(path)
     standing = {one.id: one for one in ledger.lessons(limit=-1)}
     conflicts = _conflicts(ledger, found, standing)
     if conflicts and prefer is None:
@@ -276,6 +280,17 @@ def _change(line: Line, *, new: bool, actor: str, to: str) -> Change:
         actor=actor,
         batch=to,
     )
+
+
+def _distrusted(line: Line) -> Line:
+    """A stranger's lesson: no more than a tool said it, and it has shown nothing here."""
+    lesson = line.lesson
+    update: dict[str, Any] = {"pinned": False}
+    if lesson.trust in ("self", "user"):
+        update["trust"] = "tool"
+    if lesson.status in SHOWABLE:
+        update["status"] = "candidate"
+    return line.model_copy(update={"lesson": lesson.model_copy(update=update)})
 
 
 def _evidence(ledger: Ledger) -> dict[str, list[str]]:

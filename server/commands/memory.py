@@ -237,10 +237,11 @@ def export(file: Annotated[Path, typer.Argument()], as_json: Json = False) -> No
 def import_(
     file: Annotated[Path, typer.Argument()],
     prefer: Annotated[str, typer.Option(help="Who wins where they differ: mine or theirs")] = "",
+    foreign: Annotated[bool, typer.Option(help="A stranger's: on trial here, no pins")] = False,
     as_json: Json = False,
 ) -> None:
     """Takes in the lessons of a file, all or nothing; can be undone."""
-    done = load(opened().ledger, file, prefer=_prefer(prefer))
+    done = load(opened().ledger, file, prefer=_prefer(prefer), foreign=foreign)
     if as_json:
         say_json(done)
         return

@@ -47,6 +47,26 @@ def filled(memory: Memory) -> Memory:
     return memory
 
 
+def test_a_strangers_file_is_not_believed_about_itself(opens: Opens, tmp_path: Path) -> None:
+    theirs = opens("theirs")
+    theirs.add(lesson("a", trust="user", status="active", pinned=True), reason="r")
+    theirs.add(lesson("b", trust="web", status="quarantined"), reason="r")
+    theirs.add(lesson("c", trust="self", status="probation"), reason="r")
+    file = tmp_path / "theirs.jsonl"
+    export(theirs.ledger, file)
+    here = opens("here")
+
+    load(here.ledger, file, foreign=True)
+
+    found = {one.id: (one.trust, one.status, one.pinned) for one in here.ledger.lessons(limit=-1)}
+    assert found == {
+        "a": ("tool", "candidate", False),
+        "b": ("web", "quarantined", False),
+        "c": ("tool", "candidate", False),
+    }
+    assert load(here.ledger, file, foreign=True).same == ("a", "b", "c")
+
+
 def test_a_round_trip_gives_the_same_bytes(opens: Opens, tmp_path: Path) -> None:
     one, two = tmp_path / "one.jsonl", tmp_path / "two.jsonl"
     assert export(filled(opens("here")).ledger, one) == 3
