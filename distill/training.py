@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -391,6 +392,7 @@ def _libraries() -> Any:
     # Threads that spin while they wait for each other starve when a core is busy elsewhere.
     os.putenv("OMP_WAIT_POLICY", "passive")
     os.putenv("GOMP_SPINCOUNT", "0")
+    warnings.filterwarnings("ignore", ".*gradient_checkpointing` is deprecated", FutureWarning)
     import torch
 
     random.seed(0)
