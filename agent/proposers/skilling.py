@@ -181,7 +181,7 @@ def _raised(skill: Skill, runs: Sequence[str], *, over: int) -> Change:
         kind="skill",
         target=skill.id,
         op="status" if over == skill.version else "edit" if over else "add",
-        reason=f"{skill.name} passed its trials: {skill.note}",
+        reason=": ".join(filter(None, (f"{skill.name} passed its trials", skill.note))),
         after={**body, "status": "active"},
         evidence=tuple(runs),
     )
