@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -18,6 +19,7 @@ from envs.errors import clip, one_line
 from envs.types import Action, Frozen, ToolSpec
 from memory.recall import render
 from memory.types import StepRecord, Usage
+from skills.tools import ERROR
 
 REPLY = "reply"
 """The tool that ends a turn."""
@@ -33,6 +35,11 @@ ARGUMENT_TOKENS = 400
 """Most tokens of all arguments: more than `ARGUMENT_CHARS` come to."""
 GLANCE = 4
 """Messages of the conversation that are glanced at when a tool is chosen."""
+
+SENTENCE = 200
+"""Characters of a result that is told in a sentence."""
+NUMBER = re.compile(r"^\[r\d+\] ")
+"""Before a result (`envs/chat.py`)."""
 
 
 class ConstrainedTools:
@@ -220,7 +227,7 @@ def bounded(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def answer_messages(state: State, kit: Kit) -> list[Message]:
     """The conversation, the question, and what the tools said."""
-    results = [f"The {called(s)[0]} says: {s.observation}" for s in faded(steps_of(state))]
+    results = results_of(steps_of(state))
     content = "\n\n".join([_question(state, kit), *results])
     if results:
         content += "\n\nAnswer the message with this result, in one sentence."
@@ -229,6 +236,27 @@ def answer_messages(state: State, kit: Kit) -> list[Message]:
         *kit.history,
         {"role": "user", "content": content},
     ]
+
+
+def results_of(steps: Sequence[StepRecord]) -> list[str]:
+    """What the tools said, each result once; of a tool that only failed, how it failed last.
+
+    Without the numbers by which verdicts cite them: a small model says them after.
+    """
+    told = [(called(s)[0], NUMBER.sub("", s.observation)) for s in faded(steps)]
+    fine = {tool for tool, said in told if not said.startswith(ERROR)}
+    last = dict(told)
+    kept = [
+        f"The result is {said.rstrip('.')}." if _brief(said) else f"The {tool} says: {said}"
+        for tool, said in told
+        if not said.startswith(ERROR) or (tool not in fine and last[tool] == said)
+    ]
+    return list(dict.fromkeys(kept))
+
+
+def _brief(said: str) -> bool:
+    """Whether it fits into a sentence; a small model takes a sentence over better than a label."""
+    return 0 < len(said) <= SENTENCE and "\n" not in said and not said.startswith(ERROR)
 
 
 def native_messages(state: State, kit: Kit) -> list[Message]:

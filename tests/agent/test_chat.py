@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent.chat import Chats, said_in
+from agent.chatting import results_of
 from agent.home import home
 from agent.models.scripted import PolicyModel
 from agent.settings import load
@@ -18,6 +19,7 @@ from memory.embed import HashEmbedder
 from memory.index import ListIndex
 from memory.ledger import Ledger
 from memory.recall import Memory
+from memory.types import StepRecord
 
 
 def uses(tool: str, arguments: dict[str, Any], answer: str) -> Any:
@@ -117,3 +119,28 @@ async def test_a_megabyte_and_broken_text_are_answered(tmp_path: Path) -> None:
     async with chats(tmp_path, policy) as (talk, _):
         for text in ("x" * 1_000_000, "broken \udcff text"):
             assert (await talk.turn(text, thread="t1")).answer == "All right."
+
+
+@pytest.mark.parametrize(
+    ("heard", "told"),
+    [
+        ([("sum", "[r1] 7"), ("sum", "[r2] 7")], ["The result is 7."]),
+        ([("sum", "[r1] error: no"), ("sum", "[r2] 7")], ["The result is 7."]),
+        ([("sum", "[r1] error: no"), ("sum", "[r2] error: not")], ["The sum says: error: not"]),
+        (
+            [("keep", "error: full"), ("sum", "[r1] [r2] 7")],
+            ["The keep says: error: full", "The result is [r2] 7."],
+        ),
+        ([("find", "[r1] Ada.")], ["The result is Ada."]),
+        ([("open", "[r1] a\nb")], ["The open says: a\nb"]),
+        ([], []),
+    ],
+)
+def test_each_result_is_told_once_and_failures_where_nothing_else_is_there(
+    heard: list[tuple[str, str]], told: list[str]
+) -> None:
+    steps = [
+        StepRecord(index=at, action=f'{{"tool":"{tool}","arguments":{{}}}}', observation=said)
+        for at, (tool, said) in enumerate(heard)
+    ]
+    assert results_of(steps) == told
