@@ -14,9 +14,13 @@ MARK_OPEN = "<recalled-memory>"
 """Stands before recalled text in a prompt."""
 MARK_CLOSE = "</recalled-memory>"
 """Stands after it."""
-_MARK = re.compile(r"<\s*/?\s*recalled-memory\s*>", re.IGNORECASE)
+_BLANK = r"[\s\u00ad\u200b-\u200f\u2060-\u2064\ufeff]*"
+_NAME = _BLANK.join("recalled-memory")
+"""Signs that nobody sees may stand between its letters."""
+_MARK = re.compile(f"<{_BLANK}/?{_BLANK}{_NAME}{_BLANK}>", re.IGNORECASE)
 _BLOCK = re.compile(
-    r"<\s*recalled-memory\s*>.*?(?:<\s*/\s*recalled-memory\s*>|\Z)", re.IGNORECASE | re.DOTALL
+    f"<{_BLANK}{_NAME}{_BLANK}>.*?(?:<{_BLANK}/{_BLANK}{_NAME}{_BLANK}>|\\Z)",
+    re.IGNORECASE | re.DOTALL,
 )
 CONTROL = re.compile(
     r"<[|｜][^<>|｜\s]{1,40}[|｜]>|</?s>|<(?:bos|eos|pad|unk|(?:start|end)_of_turn)>"
