@@ -22,7 +22,7 @@ WEB = Experiment(
         "Models below 4B take first what the goal names on a page (agent/pointing.py, made on "
         "train pages and train errands); `named first` does any of that without a model, and the "
         "135M `not led` chooses among all that is admissible. `skills 135M` decides on each call; "
-        "in `skills first 135M`, as the agent is set up for models of its size, what fits is "
+        "in `skills first` with a model, as the agent is set up for models of its size, what fits is "
         "called without asking; both have the same skills, which `skills first` had not."
     ),
     models={"135M": SMOL, "1.5B": CODER},
@@ -44,6 +44,13 @@ WEB = Experiment(
             name="skills first 135M", kind="explored", model="135M", options={"choose": "first"}
         ),
         ArmSpec(name="skills 1.5B", kind="explored", model="1.5B", n=20),
+        ArmSpec(
+            name="skills first 1.5B",
+            kind="explored",
+            model="1.5B",
+            n=20,
+            options={"choose": "first"},
+        ),
     ),
     seeds=(0, 1, 2),
     compare=(
@@ -59,6 +66,7 @@ WEB = Experiment(
         ("skills first 135M", "bare 135M"),
         ("skills first 135M", "skills 135M"),
         ("skills 1.5B", "bare 1.5B"),
+        ("skills first 1.5B", "bare 1.5B"),
     ),
     baseline="random",
 )
