@@ -22,8 +22,8 @@ WEB = Experiment(
         "Models below 4B take first what the goal names on a page (agent/pointing.py, made on "
         "train pages and train errands); `named first` does any of that without a model, and the "
         "135M `not led` chooses among all that is admissible. `skills 135M` decides on each call; "
-        "in `skills first` with a model, as the agent is set up for models of its size, what fits is "
-        "called without asking; both have the same skills, which `skills first` had not."
+        "in `skills first` with a model, as the agent is set up for such sizes, what fits is "
+        "called without asking; both have the same skills, which the one without a model had not."
     ),
     models={"135M": SMOL, "1.5B": CODER},
     measure=(
