@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from agent.crossing import off
+from agent.locking import locked
 from distill.rows import Pair, Row
-from envs.errors import Refused, StoreError
+from envs.errors import StoreError
 from envs.types import Frozen
 
 T = TypeVar("T", bound=Frozen)
 ROWS: TypeAdapter[Row | Pair] = TypeAdapter(Row | Pair)
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps a folder of stages to this process; the lock goes with it, however it ends.
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Keeps a folder of stages to this process.
 
     Two of them would play everything twice and write every decision twice. Raises `Refused` where
     another one is at work, and `StoreError` where nothing can be written.
     """
-    lock = FileLock(folder / "going.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise Refused(
-            f"rounds {folder.name} are going on in another process",
-            repair="wait until it has ended, or take another name (--name)",
-        ) from None
-    except OSError as error:
-        raise StoreError(
-            f"{folder} can't be written ({error.strerror})",
-            repair="see that the disk has room and that you may write there",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return locked(
+        folder / "going.lock",
+        busy=f"rounds {folder.name} are going on in another process",
+        repair="wait until it has ended, or take another name (--name)",
+    )
 
 
 async def stage(path: Path, kind: type[T], work: Callable[[], Awaitable[T]]) -> T:

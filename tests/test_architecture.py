@@ -38,6 +38,7 @@ VENDORS: dict[str, tuple[str, ...]] = {
     "PIL": ("envs/pages_shown.py",),
     "ray": ("bench/lab/onray.py",),
     "aiosqlite": ("agent/graph.py",),
+    "filelock": ("agent/locking.py",),
     "openai": ("agent/models/client.py",),
     "xllamacpp": ("agent/models/llama.py",),
     "huggingface_hub": ("agent/models/pull.py",),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from agent.locking import locked
 from agent.settings import Settings
 from agent.worlds import open_env
 from bench.arms.registry import kind_of
@@ -154,21 +153,13 @@ def _known(folder: Path) -> Experiment | None:
         return table.experiment()
 
 
-@contextmanager
-def _alone(folder: Path, name: str) -> Iterator[None]:
+def _alone(folder: Path, name: str) -> AbstractContextManager[None]:
     """One process at a time plays an experiment."""
-    lock = FileLock(folder / "playing.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise UserError(
-            f"experiment {name!r} is being played by another process",
-            repair="wait for it, or give this one another name",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    return locked(
+        folder / "playing.lock",
+        busy=f"experiment {name!r} is being played by another process",
+        repair="wait for it, or give this one another name",
+    )
 
 
 def opened(experiment: Experiment, settings: Settings) -> dict[str, Env]:
