@@ -40,15 +40,18 @@ async def rehearsed(model: Model, *, told: Callable[[str], None] = lambda _line:
 
 
 async def rehearsed_once(
-    path: Path,
+    home: Path,
+    base: str,
     opens: Callable[[], Awaitable[Model]],
     *,
     told: Callable[[str], None] = lambda _line: None,
 ) -> list[Row]:
-    """The same from a file, which is written where it is not there; only then a model is opened.
+    """The same, asked once in a home for each base, and read from a file from then on.
 
-    Whoever gives `opens` closes what it opens. Raises `StoreError` for a file that can't be read.
+    `opens` opens the model the first time; whoever gives it closes it. Raises `StoreError` for a
+    file that can't be read.
     """
+    path = home / "learning" / f"rehearsed-{base}.jsonl"
     if not await off(path.is_file):
         await off(write_jsonl, path, await rehearsed(await opens(), told=told))
     return [row for row in await off(read_rows, path) if isinstance(row, Row)]

@@ -191,8 +191,8 @@ class School:
         """
         if PLANS[recipe(self._ways.recipe).trains].loss == "dpo":
             return []
-        path = self._home / "learning" / f"rehearsed-{self._ways.base}.jsonl"
-        rows = await rehearsed_once(path, partial(self._model, BASE), told=self._ways.told)
+        opens, told = partial(self._model, BASE), self._ways.told
+        rows = await rehearsed_once(self._home, self._ways.base, opens, told=told)
         return list(islice(chain.from_iterable(repeat(rows, OFTEN)), most))
 
     def _held(self) -> tuple[Task, ...]:

@@ -191,8 +191,7 @@ async def answers(settings: Settings, bare: ModelSettings) -> list[Row]:
             stack.push_async_callback(model.close)
             return model
 
-        path = settings.home / "learning" / f"rehearsed-{EMBEDDED}.jsonl"
-        return await rehearsed_once(path, opened, told=told)
+        return await rehearsed_once(settings.home, EMBEDDED, opened, told=told)
 
 
 async def go(asked: argparse.Namespace) -> None:

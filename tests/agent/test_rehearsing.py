@@ -46,8 +46,8 @@ async def test_a_home_asks_once_and_opens_no_model_again(tmp_path: Path) -> None
         opened.append(ScriptedModel(said, name="small"))
         return opened[0]
 
-    first = await rehearsed_once(tmp_path / "deep" / "said.jsonl", opens)
-    again = await rehearsed_once(tmp_path / "deep" / "said.jsonl", opens)
+    first = await rehearsed_once(tmp_path, "small", opens)
+    again = await rehearsed_once(tmp_path, "small", opens)
 
     assert first == again
     assert len(first) == len(questions)
