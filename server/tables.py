@@ -24,7 +24,7 @@ EDGE = 3
 Rows = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """One column, with what its cells are like."""
 

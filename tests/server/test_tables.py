@@ -48,6 +48,13 @@ def test_a_column_in_which_nothing_stands_is_left_out() -> None:
     assert [one.name for one in columns_of(NAMES, [])] == list(NAMES)
 
 
+def test_columns_that_look_alike_are_all_there() -> None:
+    columns = columns_of(("n", "n", "why"), [("1", "1", REASON)])
+    assert lines(columns, width=80)[:2] == ["n  n", "1  1"]
+    columns = columns_of(("id", "why", "why"), [("1", REASON, REASON)])
+    assert " ".join(lines(columns, width=80)).count("champion;") == 8
+
+
 def test_short_cells_that_do_not_fit_have_lines_of_their_own() -> None:
     columns = columns_of(("id", "rows"), [("a" * 30, "b" * 30)])
     assert lines(columns, width=40) == ["a" * 30, f"  rows  {'b' * 30}"]
