@@ -264,9 +264,8 @@ def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
     if not hits:
         return UNNAMED
     whole = 3.0 if _within(name, low) else 1.0
-    return UNNAMED + whole * (3.0 * len(new) + 1.0 * (len(hits) - len(new))) * len(hits) / len(
-        words
-    )
+    spoken = 3.0 * len(new) + 1.0 * (len(hits) - len(new))
+    return UNNAMED + whole * spoken * len(hits) / len(words)
 
 
 def _within(word: str, text: str) -> bool:
