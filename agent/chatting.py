@@ -36,6 +36,9 @@ ARGUMENT_TOKENS = 400
 GLANCE = 4
 """Messages of the conversation that are glanced at when a tool is chosen."""
 
+WITH_RESULT = "Answer the message with this result, in one sentence."
+NO_RESULT = "There is no result. Say in one sentence that you could not find it out."
+"""Where tools only failed: asked for the answer, a small model makes one up."""
 SENTENCE = 200
 """Characters of a result that is told in a sentence."""
 NUMBER = re.compile(r"^\[r\d+\] ")
@@ -227,10 +230,10 @@ def bounded(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def answer_messages(state: State, kit: Kit) -> list[Message]:
     """The conversation, the question, and what the tools said."""
-    results = results_of(steps_of(state))
-    content = "\n\n".join([_question(state, kit), *results])
-    if results:
-        content += "\n\nAnswer the message with this result, in one sentence."
+    steps = steps_of(state)
+    content = "\n\n".join([_question(state, kit), *results_of(steps)])
+    if steps:
+        content += f"\n\n{NO_RESULT if all(map(_failed, steps)) else WITH_RESULT}"
     return [
         {"role": "system", "content": prompt("chat")},
         *kit.history,
@@ -243,7 +246,7 @@ def results_of(steps: Sequence[StepRecord]) -> list[str]:
 
     Without the numbers by which verdicts cite them: a small model says them after.
     """
-    told = [(called(s)[0], NUMBER.sub("", s.observation)) for s in faded(steps)]
+    told = [(called(s)[0], _said(s)) for s in faded(steps)]
     fine = {tool for tool, said in told if not said.startswith(ERROR)}
     last = dict(told)
     kept = [
@@ -252,6 +255,14 @@ def results_of(steps: Sequence[StepRecord]) -> list[str]:
         if not said.startswith(ERROR) or (tool not in fine and last[tool] == said)
     ]
     return list(dict.fromkeys(kept))
+
+
+def _said(step: StepRecord) -> str:
+    return NUMBER.sub("", step.observation)
+
+
+def _failed(step: StepRecord) -> bool:
+    return _said(step).startswith(ERROR)
 
 
 def _brief(said: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.chat import Chats, said_in
-from agent.chatting import results_of
+from agent.chatting import NO_RESULT, WITH_RESULT, results_of
 from agent.home import home
 from agent.models.scripted import PolicyModel
 from agent.settings import load
@@ -144,3 +144,19 @@ def test_each_result_is_told_once_and_failures_where_nothing_else_is_there(
         for at, (tool, said) in enumerate(heard)
     ]
     assert results_of(steps) == told
+
+
+@pytest.mark.parametrize(("sum_", "asked"), [("3 + 4", WITH_RESULT), ("6 *", NO_RESULT)])
+async def test_where_tools_only_failed_no_answer_is_asked_for(
+    tmp_path: Path, sum_: str, asked: str
+) -> None:
+    heard: list[str] = []
+    whole = uses("calculator", {"expression": sum_}, "Well.")
+
+    def policy(messages: Any, schema: Any) -> Any:
+        heard.append(str(messages[-1]["content"]))
+        return whole(messages, schema)
+
+    async with chats(tmp_path, policy) as (talks, _memory):
+        await talks.turn("What is it?", thread="t1")
+    assert any(text.endswith(asked) for text in heard)
