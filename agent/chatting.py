@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import aclosing
 from functools import cache
 from typing import Any
 
@@ -37,12 +38,17 @@ GLANCE = 4
 """Messages of the conversation that are glanced at when a tool is chosen."""
 
 WITH_RESULT = "Answer the message with this result, in one sentence."
-NO_RESULT = "There is no result. Say in one sentence that you could not find it out."
-"""Where tools only failed: asked for the answer, a small model makes one up."""
+NO_RESULT = "I could not check this ({failed}). Unchecked: "
+"""Before an answer where tools only failed: a small model makes one up, and does not say so."""
 SENTENCE = 200
 """Characters of a result that is told in a sentence."""
 NUMBER = re.compile(r"^\[r\d+\] ")
 """Before a result (`envs/chat.py`)."""
+ROUNDS = 6
+"""An answer that ends with the same words so many times goes round in circles."""
+ROUND = range(8, 300)
+"""Characters of such words."""
+WORD = re.compile(r"[^\W\d_]+")
 
 
 class ConstrainedTools:
@@ -66,7 +72,7 @@ class ConstrainedTools:
             usage += chosen.usage
             name = str((chosen.data or {}).get("tool", REPLY))
         if name == REPLY:
-            return await answer(answer_messages(state, kit), kit, state=state, usage=usage)
+            return await self._answer(state, kit, usage=usage)
         spec = next(spec for spec in specs if spec.name == name)
         filled = await kit.model.reply(
             argument_messages(told, spec),
@@ -76,13 +82,22 @@ class ConstrainedTools:
         usage += filled.usage
         action = Action(tool=name, arguments=filled.data or {})
         if repeated(action, steps_of(state)):
-            return await answer(answer_messages(state, kit), kit, state=state, usage=usage)
+            return await self._answer(state, kit, usage=usage)
         return {
             "action": action.model_dump(),
             "thought": "",
             "said": [filled.text],
             "usage": usage.model_dump(),
         }
+
+    async def _answer(self, state: State, kit: Kit, *, usage: Usage) -> State:
+        steps = steps_of(state)
+        begin = ""
+        if steps and all(map(_failed, steps)):
+            begin = NO_RESULT.format(failed=clip(results_of(steps)[-1], most=SENTENCE))
+            steps = []
+        messages = answer_messages(state, kit, steps)
+        return await answer(messages, kit, state=state, usage=usage, begin=begin)
 
 
 class NativeTools:
@@ -130,16 +145,36 @@ def repeated(action: Action, steps: Sequence[StepRecord]) -> bool:
     return any(called(step) == (action.tool, action.arguments) for step in steps)
 
 
-async def answer(messages: Sequence[Message], kit: Kit, *, state: State, usage: Usage) -> State:
-    """The answer in free text, streamed as a draft where drafts are shown."""
+async def answer(
+    messages: Sequence[Message], kit: Kit, *, state: State, usage: Usage, begin: str = ""
+) -> State:
+    """The answer in free text after `begin`, streamed as a draft where drafts are shown.
+
+    It ends where the model begins to go round in circles.
+    """
+    if begin:
+        _draft(begin, kit, state)
     pieces: list[str] = []
     sampling = Sampling(temperature=kit.settings.solver.temperature, max_tokens=ANSWER_TOKENS)
-    async for piece in kit.model.stream(messages, sampling=sampling):
-        pieces.append(piece)
-        _draft(piece, kit, state)
-    text = "".join(pieces).strip()
+    async with aclosing(kit.model.stream(messages, sampling=sampling)) as stream:
+        async for piece in stream:
+            pieces.append(piece)
+            _draft(piece, kit, state)
+            if once("".join(pieces)) is not None:
+                break
+    text = "".join(pieces)
+    text = (once(text) or text).strip()
     guess = Usage(calls=1, completion_tokens=len(pieces))
-    return _answered(text or "I have no answer.", usage + guess)
+    return _answered(begin + (text or "I have no answer."), usage + guess)
+
+
+def once(text: str) -> str | None:
+    """A text that ends in circles, with what it repeats said once; None if it does not."""
+    for length in ROUND:
+        said = text[-length:]
+        if text.endswith(said * ROUNDS) and len(set(WORD.findall(said))) > 1:
+            return text[: len(text) - (ROUNDS - 1) * length]
+    return None
 
 
 def _draft(piece: str, kit: Kit, state: State) -> None:
@@ -228,12 +263,11 @@ def bounded(parameters: dict[str, Any]) -> dict[str, Any]:
     return {**parameters, "properties": properties}
 
 
-def answer_messages(state: State, kit: Kit) -> list[Message]:
-    """The conversation, the question, and what the tools said."""
-    steps = steps_of(state)
+def answer_messages(state: State, kit: Kit, steps: Sequence[StepRecord]) -> list[Message]:
+    """The conversation, the question, and what the tools said in these steps."""
     content = "\n\n".join([_question(state, kit), *results_of(steps)])
     if steps:
-        content += f"\n\n{NO_RESULT if all(map(_failed, steps)) else WITH_RESULT}"
+        content += f"\n\n{WITH_RESULT}"
     return [
         {"role": "system", "content": prompt("chat")},
         *kit.history,

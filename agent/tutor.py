@@ -6,7 +6,7 @@ its model. An environment shows nothing on other splits (`Demonstrates.demonstra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -97,7 +97,7 @@ class Nobody:
         messages: Sequence[Message],  # noqa: ARG002
         *,
         sampling: Sampling = Sampling(),  # noqa: ARG002
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """As `reply`."""
         raise InternalError(f"{self.name} was asked for words", repair="report this line")
 

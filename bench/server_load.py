@@ -18,7 +18,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ class Plan(Frozen):
         return self.first + self.gap * self.pieces
 
 
-async def spoken(plan: Plan) -> AsyncIterator[str]:
+async def spoken(plan: Plan) -> AsyncGenerator[str, None]:
     """The words, each when it is due: what a sleep takes too long does not add up."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -99,7 +99,7 @@ class Stub(PolicyModel):
         messages: Sequence[Message],  # noqa: ARG002
         *,
         sampling: Sampling = Sampling(),  # noqa: ARG002
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The words."""
         async for word in spoken(self._plan):
             yield word

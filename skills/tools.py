@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from envs.errors import JourneymanError, UserError, boundary, clip, one_line
@@ -52,11 +53,7 @@ def calculator(sandbox: Sandbox) -> Tool:
     """Arithmetic: exact for integers, 15 digits else."""
 
     def work(arguments: dict[str, Any]) -> str:
-        code = expression(_text(arguments, "expression"))
-        result = sandbox.run(code, limits=ARITHMETIC)
-        if result.error:
-            raise UserError(_plain(result.error))
-        return _number(result.value)
+        return _worked_out(_text(arguments, "expression"), sandbox)
 
     about = (
         "Works out an arithmetic expression with + - * / // % ** ( ) and sqrt, log, sin, round "
@@ -67,10 +64,18 @@ def calculator(sandbox: Sandbox) -> Tool:
 
 
 def python(sandbox: Sandbox) -> Tool:
-    """Python code, with what it printed and its last expression as the result."""
+    """Python code, with what it printed and its last expression as the result.
+
+    Arithmetic as people write it (`15% of 80 = ?`) is worked out though it is no Python.
+    """
 
     def work(arguments: dict[str, Any]) -> str:
-        result = sandbox.run(_unfenced(_text(arguments, "code")), limits=SCRIPT)
+        code = _unfenced(_text(arguments, "code"))
+        result = sandbox.run(code, limits=SCRIPT)
+        if result.error.startswith("SyntaxError"):
+            asked = code.partition("=")[0].strip()
+            with suppress(UserError):
+                return f"{asked} = {_worked_out(asked, sandbox)}"
         parts = [result.stdout.rstrip("\n"), result.shown]
         said = "\n".join(part for part in parts if part)
         if result.error:
@@ -202,6 +207,13 @@ def _percent(tokens: list[str], *, of: bool) -> str:
 
 def _unclear(what: str, *, hint: str = EXAMPLE) -> UserError:
     return UserError(f"not arithmetic: {clip(what.strip(), most=40)!r}", repair=hint)
+
+
+def _worked_out(text: str, sandbox: Sandbox) -> str:
+    result = sandbox.run(expression(text), limits=ARITHMETIC)
+    if result.error:
+        raise UserError(_plain(result.error))
+    return _number(result.value)
 
 
 def _number(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from agent.models.errors import Unreachable, explain
@@ -92,7 +92,7 @@ class OpenAIModel(Model):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer's text in pieces. Raises `ModelError`, also when it stops half way."""
         import openai
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from typing import Any
 
 from agent.models.schema import choice_of, fault_of, read_object
@@ -61,7 +61,7 @@ class PolicyModel(Model):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer's text, word by word."""
         words = (await self.reply(messages, sampling=sampling)).text.split(" ")
         for index, word in enumerate(words):

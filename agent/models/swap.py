@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -68,7 +68,7 @@ class Swapping(Model):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """One answer in pieces, all of them of the model that began it."""
         with self.held() as model:
             async for piece in model.stream(messages, sampling=sampling):

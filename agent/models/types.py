@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Protocol
 
 from pydantic import Field
@@ -77,7 +77,7 @@ class Model(Protocol):
 
     def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer in pieces, as they come."""
         ...
 

@@ -8,7 +8,7 @@ from one and half from another, as replacing weights under a name in use (`load_
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ class Swapping(Model):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """The answer in pieces, all from one adapter."""
         async with self.held() as model:
             async for piece in model.stream(messages, sampling=sampling):

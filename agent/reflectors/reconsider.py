@@ -62,7 +62,7 @@ async def _draft(state: State, kit: Kit, action: Action) -> Draft | None:
         text = str(action.arguments.get("text", ""))
         attempt = attempt_of({**state, "answer": text}, kit.task)
         verdict, _ = await ToolResults().verify(attempt)
-        asked, choices = answer_messages(state, kit), ()
+        asked, choices = answer_messages(state, kit, steps_of(state)), ()
         if verdict.accepted:
             return None
     elif action.tool is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -285,7 +285,7 @@ class Fresh(Model):
 
     def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         """See `Model`."""
         return self._inner.stream(messages, sampling=sampling)
 
@@ -302,7 +302,7 @@ class NoModel(Model):
         """Raises `ModelError`."""
         raise ModelError("this arm was given no model", repair="name one: ArmSpec.model")
 
-    def stream(self, *_: Any, **__: Any) -> AsyncIterator[str]:
+    def stream(self, *_: Any, **__: Any) -> AsyncGenerator[str, None]:
         """Raises `ModelError`."""
         raise ModelError("this arm was given no model", repair="name one: ArmSpec.model")
 

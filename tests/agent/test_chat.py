@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.chat import Chats, said_in
-from agent.chatting import NO_RESULT, WITH_RESULT, results_of
+from agent.chatting import once, results_of
 from agent.home import home
 from agent.models.scripted import PolicyModel
 from agent.settings import load
@@ -146,17 +146,33 @@ def test_each_result_is_told_once_and_failures_where_nothing_else_is_there(
     assert results_of(steps) == told
 
 
-@pytest.mark.parametrize(("sum_", "asked"), [("3 + 4", WITH_RESULT), ("6 *", NO_RESULT)])
-async def test_where_tools_only_failed_no_answer_is_asked_for(
-    tmp_path: Path, sum_: str, asked: str
+@pytest.mark.parametrize(
+    ("sum_", "answer"),
+    [("3 + 4", "Well."), ("6 *", "I could not check this (The calculator says: error: ")],
+)
+async def test_where_tools_only_failed_an_answer_is_said_to_be_unchecked(
+    tmp_path: Path, sum_: str, answer: str
 ) -> None:
-    heard: list[str] = []
-    whole = uses("calculator", {"expression": sum_}, "Well.")
+    policy = uses("calculator", {"expression": sum_}, "Well.")
+    async with chats(tmp_path, policy) as (talks, _memory):
+        told = (await talks.turn("What is it?", thread="t1")).answer
+    assert told.startswith(answer)
+    assert "Well." in told
+
+
+async def test_an_answer_ends_where_it_goes_round_in_circles(tmp_path: Path) -> None:
+    circles = "I can help. " + "I am just a tool. " * 60
 
     def policy(messages: Any, schema: Any) -> Any:
-        heard.append(str(messages[-1]["content"]))
-        return whole(messages, schema)
+        return {"tool": "reply"} if schema else circles
 
     async with chats(tmp_path, policy) as (talks, _memory):
-        await talks.turn("What is it?", thread="t1")
-    assert any(text.endswith(asked) for text in heard)
+        turn = await talks.turn("What are you?", thread="t1")
+    assert turn.answer == "I can help. I am just a tool."
+
+
+@pytest.mark.parametrize(
+    "text", ["-" * 80, "0, " * 90, "no no no ", "one two three " * 5, "A line.\n" * 3, ""]
+)
+def test_rules_rows_of_numbers_and_short_repetitions_are_no_circles(text: str) -> None:
+    assert once(text) is None

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -33,7 +33,7 @@ class Broken:
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         raise ModelError("the model is gone", repair="start it")
         yield ""
 
@@ -49,7 +49,7 @@ class StopsHalfway(PolicyModel):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         yield "At "
         await asyncio.sleep(0)
         raise ModelError("the model stopped half way", repair="start it again")

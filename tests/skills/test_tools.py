@@ -127,6 +127,22 @@ def test_python_takes_code_in_a_fence(sandbox: Sandbox) -> None:
     assert python(sandbox).call({"code": "```python\nx = 2\nx + 1\n```"}) == "3"
 
 
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        ("17.5% of 2,340", "17.5% of 2,340 = 409.5"),
+        ("15% of 80 = 0.15 * 80 = 13", "15% of 80 = 12"),
+        ("2 + * 3", "error: SyntaxError"),
+        ("x = = 3", "error: SyntaxError"),
+        ("= 3", "error: SyntaxError"),
+    ],
+)
+def test_python_works_out_arithmetic_as_people_write_it(
+    sandbox: Sandbox, code: str, result: str
+) -> None:
+    assert python(sandbox).call({"code": code}).startswith(result)
+
+
 def test_python_that_says_nothing_is_told_to_print(sandbox: Sandbox) -> None:
     assert "Print what you want to know" in python(sandbox).call({"code": "x = 1"})
 

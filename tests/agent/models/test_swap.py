@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Slow(Model):
 
     async def stream(
         self, messages: Sequence[Message], *, sampling: Sampling = Sampling()
-    ) -> AsyncIterator[str]:
+    ) -> AsyncGenerator[str, None]:
         for _ in range(3):
             await self.go.wait()
             assert not self.closed, "cut off"
