@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agent.settings import ModelSettings
+from bench.experiments_houses import HOUSES
 from bench.experiments_web import WEB
 from bench.lab.types import ArmSpec, Claim, Expects, Experiment, Tasks
-from bench.players import CODER, SMOL
+from bench.players import CODER, SHIPPED, SMOL, student
 from envs.errors import UnknownName, UserError, one_line
 
 ACT: dict[str, object] = {"think": False}
@@ -192,10 +192,6 @@ SKILLS = Experiment(
 )
 
 
-def _student(name: str) -> ModelSettings:
-    return ModelSettings(adapter=name, name=f"SmolLM2-135M-Instruct (student {name})")
-
-
 ROUNDS = ("alfworld-0", "alfworld-1", "alfworld-2")
 """Students that `python -m bench.distill` trains, one after the other."""
 
@@ -210,7 +206,7 @@ DISTILL = Experiment(
         "room: no train task has their rooms; seen is the official valid_seen. The gate between "
         "rounds looked at val; at test and seen nobody looked before this page was made."
     ),
-    models={"135M": SMOL, **{name: _student(name) for name in ROUNDS}},
+    models={"135M": SMOL, **{name: student(name) for name in ROUNDS}},
     measure=(
         Tasks(env="alfworld", split="val", n=60),
         Tasks(env="alfworld", split="test", n=100),
@@ -246,7 +242,7 @@ DISTILL = Experiment(
     baseline="base",
 )
 
-STUDENT, TEST, SEEN = "shipped:alfworld", "alfworld/test", "alfworld/seen"
+TEST, SEEN = "alfworld/test", "alfworld/seen"
 CLAIMED: tuple[tuple[str, str, str, str, Expects, float], ...] = (
     ("memory on beats memory off", "lessons", "plain", TEST, "better", 0),
     ("random memory does not", "random lessons", "plain", TEST, "no better", 20),
@@ -297,7 +293,7 @@ LOOP = Experiment(
         "of seen. It had not: they have goal and room of the train runs that the fitting skills "
         "were written from, so the guard withheld these, in both arms."
     ),
-    models={"135M": SMOL, "student": _student(STUDENT)},
+    models={"135M": SMOL, "student": student(SHIPPED)},
     measure=(
         Tasks(env="alfworld", split="test", n=100),
         Tasks(env="alfworld", split="seen", n=140),
@@ -334,7 +330,7 @@ LOOP = Experiment(
 )
 
 NAMED: dict[str, Experiment] = {
-    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, LOOP, WEB)
+    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, LOOP, HOUSES, WEB)
 }
 
 
