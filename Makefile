@@ -8,7 +8,7 @@ TORCH_CPU ?= https://download.pytorch.org/whl/cpu
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test bench-small rivals bench-memory check fix clean lock compiler browser postgres
+.PHONY: setup demo test bench-small bench-full rivals bench-memory check fix clean lock compiler browser postgres
 
 setup: $(READY)
 
@@ -63,6 +63,15 @@ test: setup browser postgres
 # Floors, thoughts, retries and memory with the embedded model, small; writes the report.
 bench-small: setup
 	$(BIN)/journeyman bench small
+
+# The whole question at full size, for a larger machine: the 1.5B too, five seeds, 500 train tasks.
+# Goes on where it was stopped; `make bench-full WORKERS=16`.
+WORKERS ?= 2
+bench-full: setup
+	$(BIN)/journeyman envs fetch alfworld
+	$(BIN)/journeyman models pull qwen2.5-coder-1.5b
+	for name in full-alfworld full-houses full-web; do \
+		$(BIN)/journeyman bench $$name --workers $(WORKERS) || exit 1; done
 
 # What memory is compared with, in an environment of its own: Journeyman needs none of it.
 rivals: .venv-rivals/.ready

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from bench.experiments_full import FULL
 from bench.experiments_houses import HOUSES
 from bench.experiments_web import WEB
 from bench.lab.types import ArmSpec, Claim, Expects, Experiment, Tasks
@@ -330,7 +331,7 @@ LOOP = Experiment(
 )
 
 NAMED: dict[str, Experiment] = {
-    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, LOOP, HOUSES, WEB)
+    one.name: one for one in (FLOORS, SMALL, MEMORY, SKILLS, DISTILL, LOOP, HOUSES, WEB, *FULL)
 }
 
 
