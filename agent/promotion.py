@@ -317,6 +317,6 @@ def _read(path: Path) -> dict[str, Any]:
     """What the file says; nothing where there is none, or it is damaged."""
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -47,6 +47,11 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         out.print(line, markup=False)
 
 
+def many(count: int, noun: str) -> str:
+    """`1 lesson`, `2 lessons`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def safe(text: str) -> str:
     """`text` without markup and with what can't be printed replaced."""
     return _clean(text).replace("[", "\\[")

@@ -87,6 +87,13 @@ class ChatBody(BaseModel):
     """Only text."""
     logprobs: bool | None = False
     """Not given."""
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    """Checked, and left to the agent's settings, like the five below."""
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
+    seed: int | None = None
+    stop: str | list[str] | None = None
 
 
 def asked(body: ChatBody, *, thread_header: str | None) -> Ask:

@@ -155,6 +155,8 @@ class _Stream:
             return turn.answer
         if turn.answer.startswith(streamed):
             return turn.answer[len(streamed) :]
+        if streamed.startswith(turn.answer):
+            return ""
         return f"\n\n{turn.answer}"
 
 

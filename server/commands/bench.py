@@ -17,7 +17,7 @@ from agent.settings import Settings, load
 from envs.errors import Missing, UserError
 from memory.intervals import wilson
 from memory.ledger import Ledger
-from server.console import err, out, safe, say_json, table
+from server.console import err, many, out, safe, say_json, table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -104,7 +104,7 @@ def _taken_up(rows: Path, experiment: Any, settings: Settings) -> None:
     from bench.lab.session import folder_of
 
     new = take_up(rows, experiment, folder_of(settings, experiment.name))
-    err.print(safe(f"{new} rows of {rows.name} are taken up"))
+    err.print(safe(f"taken up: {many(new, 'row')} of {rows.name}"))
 
 
 def _ended(done: Any, folder: Path, *, as_json: bool) -> None:

@@ -23,7 +23,7 @@ from memory.types import Change
 from server.commands.memory import Json
 from server.commands.run import choose
 from server.commands.students import model_settings
-from server.console import err, go, out, safe, say_json
+from server.console import err, go, many, out, safe, say_json
 
 NAMED = 8
 """Most changes that are listed where it can't tell."""
@@ -83,7 +83,8 @@ def broken(
 
 def lines(found: Broke) -> list[str]:
     """What a search came to, for people."""
-    head = f"{len(found.plays)} plays of {safe(found.task)}, {found.steps} changes searched"
+    searched = many(found.steps, "change")
+    head = f"{many(len(found.plays), 'play')} of {safe(found.task)}, {searched} searched"
     if found.all > found.steps:
         head += f" ({found.all - found.steps} more can't matter to {safe(found.env)})"
     if found.change is not None:
@@ -102,7 +103,7 @@ def lines(found: Broke) -> list[str]:
     more = len(found.left) - len(some)
     return [
         head,
-        f"something broke it ({found.fall()}), and {len(found.left)} changes are left:",
+        f"something broke it ({found.fall()}), {many(len(found.left), 'change')} left:",
         *some,
         *([f"  and {more} more"] if more > 0 else []),
         "  more plays would tell: give a larger --seeds; those that were made count",
@@ -139,7 +140,7 @@ async def _searched(settings: Settings, wanted: Wanted) -> Broke:
         task = (await off(choose, env, "train", n=1, task_id=wanted.task))[0]
         good, bad = await off(_moments, place.ledger, task, wanted)
         past = await off(_past, place.ledger, good, bad, name)
-        err.print(f"[dim]{len(past.steps)} changes from {safe(good)} to {safe(bad)}[/dim]")
+        err.print(f"[dim]{many(len(past.steps), 'change')} from {safe(good)} to {safe(bad)}[/dim]")
         return await bisect(
             place,
             env,
@@ -196,7 +197,7 @@ def _live(past: Past) -> Callable[[Played, Search], None]:
     def watch(play: Played, search: Search) -> None:
         at = past.steps[play.state - 1].id if play.state else "the good moment"
         won, n = search.counts(play.state, play.state)
-        left = f"{play.left} changes left" if search.shown else "is it broken at all?"
+        left = f"{many(play.left, 'change')} left" if search.shown else "is it broken at all?"
         how = "[green]solved[/green]" if play.won else "[yellow]not solved[/yellow]"
         err.print(
             f"{sum(search.played):4d}  after {play.state}/{search.steps} ({at}): {how}, "

@@ -15,7 +15,7 @@ from envs.errors import clip
 from memory.types import Change
 from server.commands.memory import Json
 from server.commands.replaying import told
-from server.console import err, go, out, safe, say_json, table
+from server.console import err, go, many, out, safe, say_json, table
 
 NAMES = ", ".join(PROPOSERS)
 REPLAYS = 6
@@ -83,7 +83,8 @@ def _say(planned: Plan, changes: tuple[Change, ...], *, preview: bool) -> None:
     ]
     spent = f"{planned.usage.calls} calls" if planned.usage.calls else "no model"
     verb = "would change" if preview else "changed"
-    title = f"{planned.proposer}, {planned.runs} runs, {spent}: {verb} {len(rows)} lessons"
+    changed = f"{verb} {many(len(rows), 'lesson')}"
+    title = f"{planned.proposer}, {many(planned.runs, 'run')}, {spent}: {changed}"
     table(title, ("id", "what", "runs", "why", "text"), rows)
     if preview and rows:
         out.print("nothing was changed; without --preview it is done")

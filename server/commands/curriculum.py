@@ -17,7 +17,7 @@ from agent.startpoints import mined
 from envs.types import Frozen
 from memory.types import Change
 from server.commands.memory import Json
-from server.console import go, out, safe, say_json, table
+from server.console import go, many, out, safe, say_json, table
 from skills.library import Library
 from skills.sandbox import Sandbox
 
@@ -57,7 +57,7 @@ def next_(
         say_json(chosen)
         return
     rows = [(one.task.id, one.task.goal, one.why) for one in chosen]
-    table(f"{len(chosen)} tasks", ("task", "goal", "why"), rows)
+    table(many(len(chosen), "task"), ("task", "goal", "why"), rows)
 
 
 @app.command("make")
@@ -92,7 +92,7 @@ def list_(
         say_json(found)
         return
     rows = [(one.id, one.made, one.words, one.by, len(one.runs)) for one in found]
-    table(f"{len(found)} tasks", ("task", "kind", "goal", "by", "runs"), rows)
+    table(many(len(found), "task"), ("task", "kind", "goal", "by", "runs"), rows)
 
 
 async def _next(settings: Settings, env: str, *, n: int, by: str, seed: int) -> list[Chosen]:

@@ -16,7 +16,7 @@ from envs.errors import UserError, clip
 from memory.types import Trajectory
 from server.commands.memory import Json
 from server.commands.run import line
-from server.console import err, go, out, safe, say_json, table
+from server.console import err, go, many, out, safe, say_json, table
 from server.serving import detach, stop
 
 if TYPE_CHECKING:
@@ -92,7 +92,9 @@ def _tell(result: Demo, settings: Settings, url: str) -> None:
         f"by both: {pairs[True, True]}"
     )
     lessons = [lesson for run in result.learned for lesson in run.lessons]
-    out.print(f"\n{len(lessons)} lessons from {len(result.learned)} train houses. Recalled where:")
+    out.print(
+        f"\n{many(len(lessons), 'lesson')} from {len(result.learned)} train houses. Recalled where:"
+    )
     found = uses(on)
     for use in found[:SHOWN]:
         outcome = "solved" if use.solved else "not solved"

@@ -13,7 +13,7 @@ from distill import filters
 from distill.recipes import RECIPES
 from distill.rows_record import Record
 from server.commands.memory import Json, opened
-from server.console import err, out, safe, say_json, table
+from server.console import err, many, out, safe, say_json, table
 from server.distilling import HELD, Wanted, splits, written
 
 From = Annotated[
@@ -145,7 +145,9 @@ def _say(made: Record) -> None:
     for note in made.notes:
         err.print(f"[yellow]{safe(note)}[/yellow]")
     by = _words(made.teachers, ", {1} by {0}", joint="")
-    out.print(safe(f"{made.path}: {made.rows} rows from {made.trajectories} train runs{by}"))
+    out.print(
+        safe(f"{made.path}: {many(made.rows, 'row')} from {made.trajectories} train runs{by}")
+    )
 
 
 def _words(counts: Mapping[str, float], form: str, *, joint: str = ", ") -> str:

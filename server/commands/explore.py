@@ -16,7 +16,7 @@ from agent.weaving import proposals
 from envs.types import Env, Frozen, Task
 from server.commands.memory import Json
 from server.commands.skill_learning import place_of, told_dimly
-from server.console import go, out, safe, say_json, table
+from server.console import go, many, out, safe, say_json, table
 from skills.showing import demonstrated
 from skills.trials import Bounds
 from skills.types import Shown
@@ -94,7 +94,7 @@ def explore_(
         (one.name, "active" if one.admitted else "no", one.trials, one.reason)
         for one in done.learned.outcomes
     ]
-    table(f"{done.learned.drafts} drafts", ("draft", "admitted", "episodes", "why"), found)
+    table(many(done.learned.drafts, "draft"), ("draft", "admitted", "episodes", "why"), found)
     out.print(f"`journeyman skills list --env {safe(env)}` lists them")
 
 

@@ -17,7 +17,7 @@ from memory.ledger import Ledger
 from memory.types import Change
 from server.commands.memory import Json, opened
 from server.commands.memory import undo as undo_change
-from server.console import out, safe, say_json, table
+from server.console import many, out, safe, say_json, table
 
 WORDS = {"same": "{}", "gone": "[red strike]{}[/red strike]", "new": "[green]{}[/green]"}
 BARE = {"same": "{}", "gone": "[-{}-]", "new": "{{+{}+}}"}
@@ -128,7 +128,7 @@ def past(
         (one.id, f"v{one.version}", one.kind, one.status, clip(one.text, most=160))
         for one in lessons[:limit]
     ]
-    title = f"{len(lessons)} lessons as of {moment}" + (f": {told}" if told else "")
+    title = f"{many(len(lessons), 'lesson')} as of {moment}" + (f": {told}" if told else "")
     table(safe(title), ("id", "", "kind", "status", "text"), rows)
     if others:
         more = [(one.kind, one.name, one.id, one.status, _value(one)) for one in others[:limit]]

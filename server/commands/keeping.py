@@ -13,7 +13,7 @@ from memory.recall import Memory
 from memory.telling import points
 from memory.types import Change, Effect, Lesson
 from server.commands.memory import Json, opened
-from server.console import out, safe, say_json, table
+from server.console import many, out, safe, say_json, table
 
 
 def add_to(group: typer.Typer) -> None:
@@ -70,7 +70,7 @@ def life(
         return
     rows = [(one.target, *_statuses(one), one.reason) for one in moves]
     verb = "moved" if apply else "would move"
-    table(f"{verb} {len(moves)} lessons", ("id", "from", "to", "why"), rows)
+    table(f"{verb} {many(len(moves), 'lesson')}", ("id", "from", "to", "why"), rows)
     if not moves:
         return
     undo = f"undo: journeyman memory undo {moves[0].batch}"

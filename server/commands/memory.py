@@ -24,7 +24,7 @@ from memory.purge import Purged, purge_lessons, purge_source
 from memory.recall import Memory
 from memory.telling import in_words
 from memory.types import Change, Lesson, LessonKind, Status, Trajectory
-from server.console import out, safe, say_json, table
+from server.console import many, out, safe, say_json, table
 
 app = typer.Typer(help="Inspect and prune what the agent remembers.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
@@ -62,7 +62,7 @@ def list_(
     if as_json:
         say_json(lessons)
     elif lessons:
-        _table(f"{len(lessons)} lessons", [(lesson, "") for lesson in lessons])
+        _table(many(len(lessons), "lesson"), [(lesson, "") for lesson in lessons])
     else:
         out.print("no lessons yet: `journeyman run household:tiny` writes some")
 
@@ -230,7 +230,7 @@ def export(file: Annotated[Path, typer.Argument()], as_json: Json = False) -> No
     if as_json:
         say_json({"file": str(file), "lessons": count})
     else:
-        out.print(f"{count} lessons written to {safe(str(file))}")
+        out.print(f"{many(count, 'lesson')} written to {safe(str(file))}")
 
 
 @app.command("import")
@@ -278,7 +278,7 @@ def rebuild(as_json: Json = False) -> None:
     if as_json:
         say_json({"lessons": count})
     else:
-        out.print(f"index rebuilt: {count} lessons")
+        out.print(f"index rebuilt: {many(count, 'lesson')}")
 
 
 def _status(name: str) -> Status:
@@ -339,16 +339,16 @@ def _say_plan(plan: ForgetPlan, *, applied: bool) -> None:
         for item in plan.items
     ]
     if rows or not plan.skills:
-        table(f"{len(rows)} lessons {what}", ("id", "what", "why", "text"), rows)
+        table(f"{many(len(rows), 'lesson')} {what}", ("id", "what", "why", "text"), rows)
     skills = [(one.id, words[one.what], one.why, one.name) for one in plan.skills]
     if skills:
-        table(f"{len(skills)} skills {what}", ("id", "what", "why", "name"), skills)
+        table(f"{many(len(skills), 'skill')} {what}", ("id", "what", "why", "name"), skills)
     for one in (*plan.adapters, *plan.own):
         out.print(safe(str(one)))
     for env in dict.fromkeys(str(one.state.get("env")) for one in plan.skills if one.rest):
         out.print(f"written anew from the rest with `journeyman skills learn {safe(env)}`")
     if plan.episodes:
-        out.print(f"{len(plan.episodes)} runs are recalled as episodes no more")
+        out.print(f"no more recalled as an episode: {many(len(plan.episodes), 'run')}")
     if plan.returning:
         out.print(f"shown again, as what took their place goes: {', '.join(plan.returning)}")
 

@@ -23,7 +23,7 @@ from agent.weaving import weave as woven
 from envs.types import Env, Frozen, Task, ToolSpec
 from memory.types import Trajectory
 from server.commands.memory import Json
-from server.console import err, go, out, safe, say_json, table
+from server.console import err, go, many, out, safe, say_json, table
 from skills.challenges import Challenge
 from skills.checking import practised
 from skills.library import Library
@@ -112,7 +112,7 @@ def _say(done: Learned) -> None:
         (one.name, one.skill, "active" if one.admitted else "no", one.trials, one.reason)
         for one in done.outcomes
     ]
-    title = f"{done.drafts} drafts from {done.ways} ways"
+    title = f"{many(done.drafts, 'draft')} from {many(done.ways, 'way')}"
     table(title, ("draft", "skill", "admitted", "episodes", "why"), rows)
     if done.usage.calls:
         tokens = done.usage.prompt_tokens + done.usage.completion_tokens

@@ -16,7 +16,7 @@ from envs.errors import Refused, UnknownName, clip, one_line
 from memory.telling import in_words, points
 from memory.types import Change, Status
 from server.commands.memory import Json, opened
-from server.console import err, out, safe, say_json, table
+from server.console import err, many, out, safe, say_json, table
 from skills.admitting import verify as verified
 from skills.calling import bound
 from skills.folders import HIDDEN, export, take_in, told
@@ -68,7 +68,7 @@ def list_(
             for one in found
         ]
         columns = ("id", "skill", "env", "status", "trials", "effect", "what it does")
-        table(f"{len(found)} skills", columns, rows)
+        table(many(len(found), "skill"), columns, rows)
     else:
         out.print("no skills here: `journeyman skills learn household:tiny` writes some")
 

@@ -33,7 +33,7 @@ from envs.errors import Missing
 from memory.ledger import Ledger
 from memory.types import Change
 from server.commands.memory import Json, opened
-from server.console import err, go, out, safe, say_json, table
+from server.console import err, go, many, out, safe, say_json, table
 
 FAMILY = 30
 """Tasks of each earlier family."""
@@ -71,7 +71,7 @@ def list_(as_json: Json = False) -> None:
         )
         for one in found
     ]
-    table(f"{len(cells)} students; {now} answers", columns, cells)
+    table(f"{many(len(cells), 'student')}; {now} answers", columns, cells)
     for line in listing.damaged:
         err.print(safe(line))
 

@@ -137,7 +137,7 @@ def test_verdicts_are_told_with_their_bound() -> None:
     assert "names a wrong change in 5% of all cases at most" in text
     assert "what is undone for a test task is chosen by it" in text
     unsure = base.model_copy(update={"verdict": "can't tell", "change": None, "left": (change,)})
-    assert "1 changes are left:" in "\n".join(lines(unsure))
+    assert "1 change left:" in "\n".join(lines(unsure))
     nothing = base.model_copy(update={"verdict": "nothing", "change": None})
     assert "nothing is shown to have broken it" in "\n".join(lines(nothing))
 

@@ -292,6 +292,13 @@ USER = {"role": "user", "content": "Hi"}
         ({"messages": [USER], "metadata": {"thread": "a b\n"}}, "can't name a thread"),
         ({"messages": [USER], "metadata": {"thread": 7}}, "can't name a thread"),
         ({"messages": [USER], "stream": "maybe"}, "stream: "),
+        ({"messages": [USER], "temperature": "hot"}, "temperature: "),
+        ({"messages": [USER], "temperature": -1}, "temperature: "),
+        ({"messages": [USER], "top_p": 7}, "top_p: "),
+        ({"messages": [USER], "max_tokens": 0}, "max_tokens: "),
+        ({"messages": [USER], "max_completion_tokens": "many"}, "max_completion_tokens: "),
+        ({"messages": [USER], "seed": []}, "seed: "),
+        ({"messages": [USER], "stop": 3}, "stop"),
     ],
 )
 async def test_what_can_not_be_done_is_one_line(opens: Any, body: Any, says: str) -> None:
