@@ -35,12 +35,15 @@ async def _chat(settings: Settings, message: str, *, thread: str, user: str, as_
     async with home(settings) as place:
         chats = Chats(place)
         asked = [message] if message else None
+        waiting = "thinking; the first answer loads the model"
         if not asked and sys.stdin.isatty() and not as_json:
             name = (await place.model()).name
             out.print(f"[dim]{name} · conversation {thread} · an empty line ends it[/dim]")
         while text := (asked.pop() if asked else "" if asked == [] else _read()):
             try:
-                turn = await chats.turn(text, thread=thread, user=user, emit=_progress(as_json))
+                with err.status(waiting):
+                    turn = await chats.turn(text, thread=thread, user=user, emit=_progress(as_json))
+                waiting = "thinking"
             except ModelError as error:
                 if asked is not None:
                     raise
