@@ -1,4 +1,4 @@
-"""The graph. The only file that imports LangGraph.
+"""The graph. The only file that imports LangGraph, which takes a second: with the first run.
 
 recall -> act -> observe -+-> recall             (before every action)
 +-> verify -+-> learn -> end
@@ -7,21 +7,24 @@ recall -> act -> observe -+-> recall             (before every action)
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import aiosqlite
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.graph import END, START, StateGraph
-from langgraph.runtime import Runtime
 
 from agent import nodes
 from agent.kit import Kit
 from agent.state import State
 from envs.errors import StoreError, one_line
+
+if TYPE_CHECKING:
+    from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+    from langgraph.graph import StateGraph
+    from langgraph.graph.state import CompiledStateGraph
 
 Node = Callable[[State, Kit], Awaitable[State]]
 NODES: dict[str, Node] = {
@@ -36,28 +39,49 @@ MOST_NODES = 1_000_000
 """LangGraph stops a run after so many nodes; ours end by their budget."""
 
 
-class Graph:
-    """The compiled graph over one checkpoint database."""
+class Runtime(Protocol):
+    """LangGraph's object of that name, as nodes need it."""
 
-    def __init__(self, saver: AsyncSqliteSaver) -> None:
-        self._saver = saver
-        self._app = _build().compile(checkpointer=saver)
+    context: Kit
+    """What the run was given."""
+
+
+class Graph:
+    """The graph over one checkpoint database, compiled when it is first needed."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self._lock = asyncio.Lock()
+        self._made: tuple[AsyncSqliteSaver, CompiledStateGraph[State, Kit]] | None = None
 
     async def run(self, run_id: str, kit: Kit, *, state: State | None) -> State:
         """Runs to the end from `state`, or with None from the last checkpoint of this run."""
-        done = await self._app.ainvoke(
+        _, app = await self._ready()
+        done = await app.ainvoke(
             state, _config(run_id), context=kit, durability="sync", stream_mode="values"
         )
         return cast("State", done)
 
     async def state(self, run_id: str) -> State | None:
         """The state at the last checkpoint; None where there is none."""
-        snapshot = await self._app.aget_state(_config(run_id))
+        _, app = await self._ready()
+        snapshot = await app.aget_state(_config(run_id))
         return cast("State", snapshot.values) if snapshot.values else None
 
     async def forget(self, run_id: str) -> None:
         """Drops the checkpoints of a run whose trajectory is written."""
-        await self._saver.adelete_thread(run_id)
+        saver, _ = await self._ready()
+        await saver.adelete_thread(run_id)
+
+    async def _ready(self) -> tuple[AsyncSqliteSaver, CompiledStateGraph[State, Kit]]:
+        from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+        async with self._lock:
+            if self._made is None:
+                saver = AsyncSqliteSaver(self._connection)
+                await saver.setup()
+                self._made = saver, _build().compile(checkpointer=saver)
+            return self._made
 
 
 @asynccontextmanager
@@ -71,9 +95,7 @@ async def opened(path: Path) -> AsyncIterator[Graph]:
     try:
         await connection.execute("pragma journal_mode=wal")
         await connection.execute("pragma synchronous=normal")
-        saver = AsyncSqliteSaver(connection)
-        await saver.setup()
-        yield Graph(saver)
+        yield Graph(connection)
     except aiosqlite.DatabaseError as error:
         raise _unusable(path, error) from error
     finally:
@@ -91,8 +113,8 @@ def _config(run_id: str) -> Any:
     return {"configurable": {"thread_id": run_id}, "recursion_limit": MOST_NODES}
 
 
-def _node(function: Node) -> Callable[[State, Runtime[Kit]], Awaitable[State]]:
-    async def timed(state: State, runtime: Runtime[Kit]) -> State:
+def _node(function: Node) -> Callable[[State, Runtime], Awaitable[State]]:
+    async def timed(state: State, runtime: Runtime) -> State:
         began = time.perf_counter()
         update = await function(state, runtime.context)
         return {**update, "elapsed": time.perf_counter() - began}
@@ -101,6 +123,8 @@ def _node(function: Node) -> Callable[[State, Runtime[Kit]], Awaitable[State]]:
 
 
 def _build() -> StateGraph[State, Kit]:
+    from langgraph.graph import END, START, StateGraph
+
     graph: StateGraph[State, Kit] = StateGraph(State, context_schema=Kit)
     for name, function in NODES.items():
         graph.add_node(name, cast("Any", _node(function)))
@@ -114,5 +138,5 @@ def _build() -> StateGraph[State, Kit]:
     return graph
 
 
-def _after_verify(state: State, runtime: Runtime[Kit]) -> str:
+def _after_verify(state: State, runtime: Runtime) -> str:
     return nodes.after_verify(state, runtime.context)

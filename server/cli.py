@@ -5,79 +5,87 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 from envs.errors import JourneymanError
-from server.commands import (
-    absorbing,
-    bench,
-    bisecting,
-    chat,
-    consolidate,
-    curriculum,
-    demo,
-    distill,
-    doctor,
-    envs,
-    evals,
-    explore,
-    gap,
-    history,
-    keeping,
-    learn,
-    mcp,
-    memory,
-    model_check,
-    models,
-    reflecting,
-    replaying,
-    run,
-    serve,
-    skill_learning,
-    skills,
-    strategies,
-    tutorials,
-    world,
-)
 from server.console import err, safe
+
+WHERE = {
+    "doctor": "doctor",
+    "chat": "chat",
+    "serve": "serve",
+    "mcp": "mcp",
+    "run": "run",
+    "learn": "learn",
+    "explore": "explore",
+    "history": "history",
+    "undo": "history",
+    "as-of": "history",
+    "diff": "history",
+    "bisect": "bisecting",
+    "distill": "distill",
+    "demo": "demo",
+    "bench": "bench",
+    "report": "bench",
+    "strategies": "strategies",
+    "tasks": "curriculum",
+    "memory": "memory",
+    "skills": "skills",
+    "envs": "envs",
+    "models": "models",
+    "eval": "evals",
+}
+"""The module of `server/commands` that each command is in; it is imported when it is asked for."""
+MORE = {
+    "memory": ("consolidate", "replaying", "absorbing", "keeping"),
+    "skills": ("skill_learning", "tutorials"),
+    "models": ("students", "model_serving", "model_check"),
+    "eval": ("reflecting", "gap", "world"),
+}
+"""Modules that put further commands into a group."""
+
+
+class Commands(TyperGroup):
+    """All of `WHERE`, in that order."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - click's signature
+        """Their names."""
+        return list(WHERE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - click's signature
+        """One of them; None where there is none of that name."""
+        if cmd_name not in WHERE:
+            return None
+        one = typer.Typer()
+        one.callback()(_about)
+        module = _commands(WHERE[cmd_name])
+        for more in MORE.get(cmd_name, ()):
+            _commands(more).add_to(module.app)
+        module.add_to(one)
+        return get_group(one).commands[cmd_name]
+
+
+def _commands(name: str):
+    return import_module(f"server.commands.{name}")
+
+
+def _about() -> None:
+    """An agent that learns on the job, and can prove and undo what it learned."""
+
 
 app = typer.Typer(
     name="journeyman",
-    help="An agent that learns on the job, and can prove and undo what it learned.",
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-doctor.add_to(app)
-chat.add_to(app)
-serve.add_to(app)
-mcp.add_to(app)
-run.add_to(app)
-learn.add_to(app)
-curriculum.add_to(app)
-memory.add_to(app)
-consolidate.add_to(memory.app)
-replaying.add_to(memory.app)
-absorbing.add_to(memory.app)
-keeping.add_to(memory.app)
-skills.add_to(app)
-skill_learning.add_to(skills.app)
-explore.add_to(app)
-tutorials.add_to(skills.app)
-history.add_to(app)
-bisecting.add_to(app)
-distill.add_to(app)
-demo.add_to(app)
-envs.add_to(app)
-bench.add_to(app)
-models.add_to(app)
-model_check.add_to(models.app)
-reflecting.add_to(evals.app)
-gap.add_to(evals.app)
-evals.add_to(app)
-world.add_to(evals.app)
-strategies.add_to(app)
+app.callback()(_about)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from agent.models.pull import pull as pull_model
 from agent.models.students import listed, named
 from agent.settings import load
 from distill.adapters import WEIGHTS, Adapter
-from server.commands import model_serving, students
 from server.commands.memory import Json
 from server.console import err, out, safe, say_json, table
 
@@ -20,8 +19,6 @@ app = typer.Typer(help="Models that can be served from this machine.", no_args_i
 
 def add_to(parent: typer.Typer) -> None:
     """Registers the group."""
-    students.add_to(app)
-    model_serving.add_to(app)
     parent.add_typer(app, name="models")
 
 

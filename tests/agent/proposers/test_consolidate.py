@@ -109,7 +109,7 @@ def test_on_the_command_line_it_is_previewed_done_and_undone(
         ["memory", "consolidate", "--with", "shortcuts", "--preview"],
         env={"JOURNEYMAN_HOME": str(tmp_path), "COLUMNS": "200"},
     )
-    assert "would change 1 lessons" in seen.output
+    assert "would change 1 lesson" in seen.output
     assert "nothing was changed" in seen.output
     assert command("list", "--json") == []
     done = command("consolidate", "--with", "shortcuts", "--replays", "0", "--json")
