@@ -58,27 +58,53 @@ def points(rows: Path) -> dict[tuple[str, str], Point]:
     return {key: Point(solved=sum(won), n=len(won)) for key, won in counted.items()}
 
 
-def minutes(folder: Path) -> list[float]:
-    """Of training until each round's end, the first one's parts together."""
-    at: dict[int, float] = {}
+class Spent(Frozen):
+    """What all trainings until a round's end took."""
+
+    episodes: int
+    """Train episodes that rows were made of."""
+    tokens: int
+    """Tokens that were trained on, each as often as it was."""
+    minutes: float
+    """Of training, on two cores."""
+
+
+def spent(folder: Path) -> list[Spent]:
+    """After each round, from the records of the trainings; the first round had two parts."""
+    found: dict[int, Spent] = {}
+    runs: set[str] = set()
+    tokens, took = 0.0, 0.0
     for path in sorted(folder.glob("alfworld-*.json")):
+        record = json.loads(path.read_text("utf-8"))
+        runs.update(run for run in record["sources"] if run.startswith("r"))
+        tokens += record["tokens"] * record["plan"]["epochs"]
+        took += record["seconds"] / 60
         number = int("".join(c for c in path.stem.partition("-")[2] if c.isdigit()))
-        at[number] = at.get(number, 0.0) + json.loads(path.read_text("utf-8"))["seconds"] / 60
-    whole, found = 0.0, []
-    for number in sorted(at):
-        whole += at[number]
-        found.append(whole)
-    return found
+        found[number] = Spent(episodes=len(runs), tokens=round(tokens), minutes=took)
+    return [found[number] for number in sorted(found)]
 
 
-def draw(found: dict[tuple[str, str], Point], spent: list[float], out: Path) -> None:
+def table(found: dict[tuple[str, str], Point], took: list[Spent]) -> list[str]:
+    """Success against train episodes and against tokens, in Markdown."""
+    lines = ["| weights alone | train episodes | tokens trained on | minutes | val | test | seen |"]
+    lines.append("|---" * 7 + "|")
+    nothing = Spent(episodes=0, tokens=0, minutes=0)
+    for arm, one in [("base", nothing), *((f"round {n}", one) for n, one in enumerate(took))]:
+        solved = (found.get((arm, split)) for split in ("val", "test", "seen"))
+        cells = " | ".join(f"{one.solved} of {one.n}" if one else "" for one in solved)
+        told = f"{one.episodes:,} | {one.tokens:,} | {one.minutes:.0f}"
+        lines.append(f"| {arm} | {told} | {cells} |")
+    return lines
+
+
+def draw(found: dict[tuple[str, str], Point], took: list[Spent], out: Path) -> None:
     """The picture; arms that are not measured yet are left out."""
     with mpl.rc_context({"font.family": "DejaVu Sans", "font.size": 10.5, "text.color": INK}):
         figure = Figure(figsize=(8.6, 3.7), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.add_subplot()
         for split, colour in (("test", GREEN), ("seen", WARM)):
-            arms = [("base", 0.0), *((f"round {n}", at) for n, at in enumerate(spent))]
+            arms = [("base", 0.0), *((f"round {n}", one.minutes) for n, one in enumerate(took))]
             line = [(at, found[arm, split]) for arm, at in arms if (arm, split) in found]
             if not line:
                 continue
@@ -127,14 +153,15 @@ def main() -> None:
     parser.add_argument("--students", type=Path, default=DOCS / "students")
     parser.add_argument("--out", type=Path, default=DOCS / "pictures" / "curve.png")
     asked = parser.parse_args()
-    found, spent = points(asked.rows), minutes(asked.students)
-    draw(found, spent, asked.out)
+    found, took = points(asked.rows), spent(asked.students)
+    draw(found, took, asked.out)
     for (arm, split), point in sorted(found.items()):
         low, high = point.bounds
         print(
             f"{arm}, {split}: {point.solved} of {point.n} ({low * 100:.0f} to {high * 100:.0f} %)"
         )
-    print(f"minutes of training: {', '.join(f'{at:.0f}' for at in spent)}; {asked.out}")
+    print("\n".join(table(found, took)))
+    print(asked.out)
 
 
 if __name__ == "__main__":
