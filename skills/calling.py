@@ -11,11 +11,11 @@ from skills.parts import parts_of
 from skills.types import Call, Skill, Trial
 
 WORDS = (
-    r"\w(?:[\w \-']|,(?= \d{4}\b)"
+    r"\w(?:[\w \-']|,(?= \d{4}\b)|(?<=\d):(?=\d\d\b)"
     r"|(?-i:(?<=\b[A-Z])|(?<=\bDr)|(?<=\bMr)|(?<=\bMs)|(?<=\bSt)|(?<=\bMrs)|(?<=\bProf))\.(?= ))*"
 )
 """Words outside of quotation marks, with the point of a title or initial (`Dr. Meyer`) and the
-comma of a date (`June 13, 2026`)."""
+comma of a date (`June 13, 2026`) or the colon of a time (`9:37 PM`)."""
 
 
 def bound(goals: Sequence[str], asked: str) -> dict[str, str] | None:

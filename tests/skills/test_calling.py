@@ -29,6 +29,8 @@ WORD = st.text("abcdefgh", min_size=1, max_size=6)
             {"x": "Dr. Meyer", "y": "June 13, 2026"},
         ),
         ("see {x+}.", "see J. Smith.", {"x": "J. Smith"}),
+        ("see {x} at {y+}.", "see Ann at 9:37 PM.", {"x": "Ann", "y": "9:37 PM"}),
+        ("see {x+}.", "see this: Ann.", None),
         ("see {x+}.", "see Ann. Then go.", None),
         ("see {x+}.", "see Ann, then go.", None),
         ("tidy", "tidy", {}),
