@@ -23,10 +23,11 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
 from agent.crossing import off
+from agent.exploring_following import followed
 from agent.exploring_guides import Guide
 from envs.errors import EnvError
 from envs.types import Action, Env, Episode, Frozen, Step, Task
-from skills.pages import understood
+from skills.pages_turning import shape, turns_of
 from skills.showing import walked
 from skills.types import Shown
 
@@ -124,29 +125,25 @@ def carried(env: Env, way: Shown, past: Sequence[Shown]) -> tuple[list[Shown], i
     """
     kept: list[Shown] = []
     played = 0
+    turns = turns_of([*past, way])
     for one in past:
         actions = rebound(way, one.task)
         again = None
-        if actions is not None and shape(actions) != shape(one.actions):
+        if actions is not None and shape(actions, turns) != shape(one.actions, turns):
             played += 1
-            again = walked(env, one.task, actions, least=FULL)
+            again = followed(env, one.task, actions, turns=turns, least=FULL)
         kept.append(again or one)
     return kept, played
 
 
-def shape(actions: Sequence[str]) -> tuple[str, ...]:
-    """What is done to what roles, in order."""
-    found = [understood(line) for line in actions]
-    return tuple(f"{one.verb} {one.role}" if one else "" for one in found)
-
-
 def most_alike(ways: Sequence[Shown]) -> int:
     """How many ways do the same to elements of the same roles, for goals that are alike."""
-    return max((sum(_alike(one, other) for other in ways) for one in ways), default=0)
+    turns = turns_of(ways)
+    return max((sum(_alike(one, other, turns) for other in ways) for one in ways), default=0)
 
 
-def _alike(one: Shown, other: Shown) -> bool:
-    same = shape(one.actions) == shape(other.actions)
+def _alike(one: Shown, other: Shown, turns: frozenset[str]) -> bool:
+    same = shape(one.actions, turns) == shape(other.actions, turns)
     return same and rebound(one, other.task) is not None
 
 
@@ -161,11 +158,12 @@ async def _solved(
 ) -> tuple[Shown | None, int]:
     """A way through a task: one that is known, with this task's words, or one that is found."""
     played = 0
+    turns = turns_of(ways)
     for past in ways:
         actions = rebound(past, task)
         if actions is not None:
             played += 1
-            way = await off(walked, env, task, actions, least=FULL)
+            way = await off(followed, env, task, actions, turns=turns, least=FULL)
             if way is not None:
                 return way, played
     if ways and late():
@@ -214,8 +212,8 @@ def rebound(way: Shown, task: Task) -> list[str] | None:
 
 
 def _words(text: str) -> list[str]:
-    """Words and what is between them."""
-    return re.findall(r"[\w@.'/-]*\w|\W+?", text)
+    """Words, times of day among them, and what is between them."""
+    return re.findall(r"(?:[\w@.'/-]|(?<=\d):(?=\d))*\w|\W+?", text)
 
 
 def shortened(env: Env, task: Task, actions: Sequence[str]) -> tuple[Shown | None, int]:

@@ -133,6 +133,8 @@ class _Page:
     def _spot(self, role: str, name: str, nth: int, like: bool, near: str) -> str:
         there = [(found, number) for kind, found, number in self._elements() if kind == role]
         best = self._meant(name, [found for found, number in there if near or number == nth], like)
+        if best is None and near and not name and there:
+            best = ""  # whatever it is called there
         if best is None:
             return ""
         spot = role + (" " + self._quoted(best) if best else "")

@@ -21,6 +21,8 @@ from envs.types import Frozen
 from skills.calling import WORDS
 from skills.pages import of_pages, understood
 from skills.pages_lists import BINDS_LIST, collapsed, listed
+from skills.pages_said import said
+from skills.pages_turning import unturned
 from skills.pages_words import (
     Span,
     affixes_of,
@@ -70,6 +72,8 @@ class Move(Frozen):
     """All ways found its element there at first."""
     each: bool = False
     """It is done to each of a list, which its parameter stands for."""
+    turn: PageAction | None = None
+    """What is done before it until its element stands there; None: nothing."""
 
 
 class PageProgram(Frozen):
@@ -110,6 +114,8 @@ class _Row:
     actions: list[PageAction]
     lists: frozenset[int]
     texts: list[str]
+    turns: dict[int, str] = field(default_factory=dict)
+    """What was done, once or more, before an action until its element stood there."""
     found: list[Span] = field(default_factory=list)
     """For each text that is open: where it stands in the goal."""
     spans: list[Span] = field(default_factory=list)
@@ -137,20 +143,30 @@ class _Row:
 def induce_pages(shown: Sequence[Shown]) -> list[PageProgram]:
     """Programs from successful ways through pages, those that most ways support first."""
     groups: dict[tuple[object, ...], list[_Row]] = defaultdict(list)
-    plain = {n: _understood(way) for n, way in enumerate(shown) if of_pages(way.actions)}
+    pages = {number: way for number, way in enumerate(shown) if of_pages(way.actions)}
+    straight = unturned(list(pages.values()))
+    plain = {n: _understood(one[0]) for n, one in zip(pages, straight, strict=True)}
+    turns = dict(zip(pages, (where for _, where in straight), strict=True))
     verbs = listed([(shown[number].task.goal, actions) for number, actions in plain.items()])
     for number, whole in plain.items():
         way = shown[number]
         actions, lists = collapsed(way.task.goal, whole, verbs=verbs)
         texts = [_text(actions[slot.move], slot.what) for slot in _slots(actions, lists)]
-        row = _Row(number=number, shown=way, actions=actions, lists=lists, texts=texts)
+        row = _Row(
+            number=number,
+            shown=way,
+            actions=actions,
+            lists=lists,
+            texts=texts,
+            turns=turns[number] if len(actions) == len(whole) else {},
+        )
         groups[(way.task.tags[:1], lists, *map(_shape, actions))].append(row)
     programs = [one for rows in groups.values() for one in _laid_over(rows)]
     return sorted(programs, key=lambda one: (-len(one.ways), one.goal, len(one.moves)))
 
 
-def _understood(way: Shown) -> list[PageAction]:
-    return [one for line in way.actions if (one := understood(line))]
+def _understood(lines: Sequence[str]) -> list[PageAction]:
+    return [one for line in lines if (one := understood(line))]
 
 
 def _shape(action: PageAction) -> tuple[object, ...]:
@@ -189,6 +205,7 @@ def _laid_over(rows: Sequence[_Row]) -> Iterator[PageProgram]:
     counts = {
         at: before for at, slot in enumerate(slots) if (before := _counting(rows, at, slot.what))
     }
+    counts |= {at: "" for at, slot in enumerate(slots) if _changing(rows, at, slot)}
     open_ = [
         at
         for at in range(len(slots))
@@ -251,7 +268,8 @@ def _program(
                 case=_case(rows, at, open_.index(at)),
             )
         else:
-            part = Part(what=slot.what, text=counts.get(at, first.texts[at]), like=at in counts)
+            text = counts.get(at, first.texts[at])
+            part = Part(what=slot.what, text=text, like=bool(text) and at in counts)
         parts[slot.move].append(part)
     lists = {holders[at] for at in open_ if slots[at].each}
     wording = first.between()[0]
@@ -269,12 +287,18 @@ def _program(
                 parts=tuple(parts[number]),
                 there=number not in first.lists and _there(rows, number),
                 each=number in first.lists,
+                turn=_turn(rows, number),
             )
             for number, one in enumerate(first.actions)
         ),
-        said=_said(rows, names),
+        said=said([(row.shown, row.values()) for row in rows], names),
         ways=tuple(row.number for row in rows),
     )
+
+
+def _turn(rows: Sequence[_Row], number: int) -> PageAction | None:
+    """What some way turned pages with before an action."""
+    return next((understood(row.turns[number]) for row in rows if number in row.turns), None)
 
 
 def _there(rows: Sequence[_Row], number: int) -> bool:
@@ -315,6 +339,17 @@ def _counting(rows: Sequence[_Row], at: int, what: What) -> str:
     return "" if all(phrase(goal, one) for goal, some in numbers for one in some) else before
 
 
+def _changing(rows: Sequence[_Row], at: int, slot: _Slot) -> bool:
+    """Whether a name is what something shows at the moment: it varies, not all goals speak of it,
+    and the words beside it tell which is meant.
+    """
+    names = {row.texts[at] for row in rows}
+    beside = slot.what == "name" and rows[0].actions[slot.move].near
+    return bool(beside and len(names) > 1) and not all(
+        found_in(row.goal, row.texts[at], ("", ""), part=True) for row in rows
+    )
+
+
 def _binds(goal: str, span: Span, *, listed: bool) -> bool:
     """Whether a parameter can stand for what is there (`skills/calling.py`)."""
     begin, end = span
@@ -337,39 +372,3 @@ def _names(labels: Sequence[str]) -> list[str]:
             free, number = f"{name}_{number}", number + 1
         names.append(free)
     return names
-
-
-def _said(rows: Sequence[_Row], names: Sequence[str]) -> str:
-    """What every page said in the end, and not before, that tells of it: a message, or a line with
-    a parameter in it.
-    """
-    common: dict[str, bool] | None = None
-    for row in rows:
-        steps = [row.shown.first, *row.shown.steps]
-        last = _lines(steps[-1].observation)
-        new = {
-            line: told for line, told in last.items() if line not in _lines(steps[-2].observation)
-        }
-        values = sorted(zip(row.values(), names, strict=True), key=lambda one: -len(one[0]))
-        lines: dict[str, bool] = {}
-        for line, message in new.items():
-            for value, name in values:
-                line = re.sub(re.escape(value), "{" + name + "}", line, flags=re.IGNORECASE)
-            if message or "{" in line:
-                lines[line] = message
-        common = lines if common is None else {k: v for k, v in common.items() if k in lines}
-    told = [line for line in common or {} if re.search(r"[A-Za-z]{3}", re.sub(r"{\w+}", "", line))]
-    ranked = sorted(told, key=lambda line: (not (common or {})[line], "{" not in line, len(line)))
-    return ranked[0] if ranked else ""
-
-
-def _lines(observation: str) -> dict[str, bool]:
-    """What stands on a page, without roles; True where it is a message."""
-    found: dict[str, bool] = {}
-    for line in observation.split("\n")[1:]:
-        match = re.fullmatch(r'\s*([a-z]+) "((?:[^"\\]|\\.)*)".*', line)
-        if match:
-            found[match[2]] = match[1] in ("status", "alert")
-        elif '"' not in line and "{" not in line and not line.startswith("["):
-            found[line.strip()] = False
-    return found

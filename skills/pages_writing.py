@@ -31,16 +31,26 @@ def written_pages(programs: Sequence[PageProgram], *, taken: set[str]) -> list[D
                 name=name,
                 code=_function(name, program),
                 goals=goals,
-                requires=tuple(dict.fromkeys(_filled(move, "*") for move in program.moves)),
+                requires=tuple(dict.fromkeys(_required(program))),
                 ways=tuple(sorted({number for one in same for number in one.ways})),
             )
         )
     return drafts
 
 
+def _required(program: PageProgram) -> list[str]:
+    """What it may do, as lines with `*` for what varies."""
+    both = ((move.turn, _filled(move, "*")) for move in program.moves)
+    return [line for turn, own in both for line in ([str(turn)] if turn else []) + [own]]
+
+
 def _function(name: str, program: PageProgram) -> str:
     head = ", ".join(f"{one}: str" for one in program.parameters)
-    told = ", then ".join(f"`{_filled(move, '')}`" for move in program.moves)
+    told = ", then ".join(
+        (f"`{move.turn}` as often as it takes, then " if move.turn else "")
+        + f"`{_filled(move, '')}`"
+        for move in program.moves
+    )
     lines = [
         f"def {name}({head}) -> bool{'' if program.said else ' | None'}:",
         f'    """{_clean(program.goal)}',
@@ -56,12 +66,20 @@ def _body(program: PageProgram) -> list[str]:
     for check in dict.fromkeys(_look(move) for move in program.moves[1:] if move.there):
         lines += [f"    if not {check}:", "        return False"]
     for move in program.moves:
-        lines += _each(move) if move.each else _done(_call(move))
+        lines += _turned(move) + (_each(move) if move.each else _done(_call(move)))
     if program.said:
         lines.append(f"    return page.shows({_formatted(program.said)})")
     else:
         lines.append("    return None  # the page does not say whether it was what was asked")
     return lines
+
+
+def _turned(move: Move) -> list[str]:
+    """A loop that looks on further pages for what is not there."""
+    if move.turn is None:
+        return []
+    turn = Move(action=move.turn, parts=(Part(what="name", text=move.turn.name),))
+    return [f"    while not {_look(move)}:", *(f"    {line}" for line in _done(_call(turn)))]
 
 
 def _done(call: str) -> list[str]:

@@ -6,11 +6,14 @@ again in a fresh episode, which also shows that it holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from envs.types import Action, Demonstrates, Env, Episode, Step, Task
 from memory.types import Trajectory
 from skills.types import Author, Shown
+
+Pick = Callable[[Step, Sequence[str]], tuple[str, int]]
+"""From what is seen and what is still to be done: the next action, and how much that is of it."""
 
 
 def demonstrated(env: Env, task: Task) -> Shown | None:
@@ -71,18 +74,20 @@ def walked(
     *,
     author: Author = "own",
     least: float = 0.0,
+    pick: Pick = lambda _seen, rest: (rest[0], 1),
 ) -> Shown | None:
     """The way of these actions, gone in a fresh episode; None where it does not solve the task, or
-    not with a score of at `least` so much.
+    not with a score of at `least` so much. `pick` may put others in their place.
     """
+    rest = list(actions)
     episode = env.open(task)
     done: list[str] = []
     steps: list[Step] = []
     try:
         seen = episode.first
-        for line in actions:
-            if _over(seen):
-                break
+        while rest and not _over(seen):
+            line, taken = pick(seen, rest)
+            rest = rest[taken:]
             seen = episode.step(action_of(line))
             done.append(line)
             steps.append(_plain(seen))

@@ -119,6 +119,19 @@ def test_words_are_carried_over_as_the_next_goal_writes_them() -> None:
     assert rebound(way, new) == ['fill searchbox "Title" with "Under the Hill"', lines[1]]
 
 
+def test_times_of_day_are_carried_over_whole() -> None:
+    tasks = [
+        Task(id=n, env="site", goal=f"Call room {n} at {at}.", key=n, split="train")
+        for n, at in (("30", "9:30 PM"), ("45", "10:15 PM"))
+    ]
+    lines = ('click button "Room 30"', 'fill textbox "Time" with "9:30 PM"')
+    way = Shown(task=tasks[0], first=Step(observation=""), actions=lines, steps=())
+    assert rebound(way, tasks[1]) == [
+        'click button "Room 45"',
+        'fill textbox "Time" with "10:15 PM"',
+    ]
+
+
 async def test_too_little_effort_finds_nothing_and_says_so(site: Site) -> None:
     told: list[str] = []
     effort = Effort(ways=2, tries=2, episodes=1, steps=1)
