@@ -18,7 +18,7 @@ from agent.transcript import prompt
 from envs.browser_dialogs import QUESTION
 from envs.errors import clip
 from envs.pages import PageAction, quote
-from envs.pages_snapshot import TEXTS
+from envs.pages_snapshot import FIELDS, TEXTS
 from envs.types import Step
 from memory.types import Usage
 from skills.pages import understood
@@ -31,6 +31,8 @@ MOST, LABELLED, PIECE, OTHER_ROW, IN_ROWS = 8.0, 3.0, 0.5, 0.1, 0.3
 """Weight of all texts for one field; factors: for a field that the goal speaks of, for a piece of
 another text, for what stands in a row of which the goal doesn't speak, for what the goal doesn't
 speak of and a row holds, one of many: a page's own links are fewer, and lead further."""
+OTHERS, TURNS = 0.2, 3.0
+"""Factor for a text that the goal gives to another field; weight of turning pages once more."""
 ROWS = 4
 """Rows from which on a table is one of many."""
 UNNAMED = 0.6
@@ -44,6 +46,8 @@ IDLE = ("wait", "back", "hover", "scroll", "type", "double-click", "uncheck", "d
 WORD = re.compile(r"[^\W_][\w'-]*")
 ITEM = re.compile(r'^ *item ("(?:[^"\\]|\\.)*")', re.MULTILINE)
 """What is shown as something that can be clicked, though it has no role."""
+SIGNS = re.compile(r"^[^\w\"]+(?=\w)|(?<=\w)\s*[^\w\s\"'.,:;!?)\]%]+$")
+"""Signs that names begin or end with: an arrow, a star."""
 ROW = re.compile(r"( *)row\b")
 SPOT = re.compile(r' *([a-z]+ "(?:[^"\\]|\\.)*"(?: #\d+)?)')
 CHOSEN = re.compile(r'^ *(tab "(?:[^"\\]|\\.)*"(?: #\d+)?) \[[^\]]*\bselected\b', re.MULTILINE)
@@ -131,12 +135,18 @@ class Known:
     """What rows of tables hold, by role and name."""
     chosen: frozenset[str]
     """Tabs that are in front, by role and name."""
+    owners: Mapping[str, frozenset[str]]
+    """For a text, fields that the goal names right before it."""
+    onward: str
+    """What was done last, if it led to others of the kind that stood there, none of which the goal
+    speaks of: a page of a table was turned."""
 
     @classmethod
     def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
         """Read off what stands there."""
         possible = moment.seen.admissible or ()
-        sends = _closing(moment, done[-1]) if done and _enters(done[-1]) else frozenset()
+        last = _entered(done)
+        sends = _closing(moment, last) if last else frozenset()
         early: set[str] = set()
         waits = False
         for line in possible:
@@ -151,6 +161,8 @@ class Known:
             asked={line for line in possible if line.startswith("click ")} == QUESTION,
             rows=_in_rows(moment.seen.observation),
             chosen=frozenset(CHOSEN.findall(moment.seen.observation)),
+            owners=_owners(possible, moment.goal.casefold()),
+            onward=moment.done[-1] if done and _turned(moment) else "",
         )
 
 
@@ -158,6 +170,8 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     action = understood(line)
     if known.asked and action and action.verb == "click":
         return 6.0 if action.name == "OK" else 0.6  # whoever asks wants to know whether it is meant
+    if line == known.onward:
+        return TURNS
     if line in moment.done and line not in known.sends:
         return 0.02
     plain = action and action.role == "item" and quote(action.name) not in known.items
@@ -167,7 +181,9 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     if action.near:  # one of several that are alike: that of the row which the goal speaks of
         fresh *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else OTHER_ROW
     if action.verb in ("fill", "select"):
-        return fresh * _entering(action, moment.goal, done)
+        owners = known.owners.get(action.value.casefold(), frozenset[str]())
+        other = OTHERS if owners and action.name.casefold() not in owners else 1.0
+        return fresh * other * _entering(action, moment.goal, done)
     if action.verb == "press":
         alone = 0.7 if known.sends else 4.0  # a field with no button behind it is sent so
         return alone if done and done[-1].verb == "fill" else 0.1
@@ -179,7 +195,7 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
         weight *= IN_ROWS
     if line in known.early:
         return 0.5 * weight
-    if action.role == "button" and done and _enters(done[-1]):
+    if action.role == "button" and _entered(done):
         weight *= 12.0 if line in known.sends else 2.0
     return weight
 
@@ -198,6 +214,41 @@ def _in_rows(observation: str) -> frozenset[str]:
         else:
             depth = -1
     return frozenset(held if rows >= ROWS else ())
+
+
+def _owners(possible: Sequence[str], goal: str) -> Mapping[str, frozenset[str]]:
+    some = [one for line in possible if (one := understood(line))]
+    labels = {one.name.casefold() for one in some if one.role in FIELDS and one.name}
+    values = {one.value.casefold() for one in some if one.verb in ("fill", "select")}
+    found = {
+        v: frozenset(label for label in labels if _right_before(label, v, goal)) for v in values
+    }
+    return {value: some for value, some in found.items() if some}
+
+
+def _right_before(label: str, value: str, goal: str) -> bool:
+    """Whether the goal names a field right before what belongs there."""
+    return re.search(rf"{re.escape(label)}\W+(?:\w+\W+)?{re.escape(value)}", goal) is not None
+
+
+def _turned(moment: Moment) -> bool:
+    """Whether the last action is still possible and put rows, of none of which the goal speaks, in
+    the place of others.
+    """
+    here = {one.near for line in moment.seen.admissible or () if (one := understood(line))}
+    past = {one.near for line in moment.before if (one := understood(line))}
+    spoken = any(near and _within(near.casefold(), moment.goal.casefold()) for near in here)
+    still = moment.done[-1] in (moment.seen.admissible or ())
+    return still and not spoken and bool(here - past - {""}) and bool(past - here - {""})
+
+
+def _entered(done: Sequence[PageAction]) -> PageAction | None:
+    """What was entered into last, if something was: choosing from a list that was opened counts."""
+    if done and _enters(done[-1]):
+        return done[-1]
+    opened = len(done) > 1 and done[-2].verb == "click" and done[-2].role in ("combobox", "item")
+    chosen = opened and done[-1].verb == "click" and done[-1].role in ("option", "item")
+    return done[-2] if chosen else None
 
 
 def _enters(action: PageAction) -> bool:
@@ -237,7 +288,7 @@ def _entering(action: PageAction, goal: str, done: Sequence[PageAction]) -> floa
     if any(one.value.casefold() == value for one in done):
         weight *= 0.1
     label = action.name.casefold()
-    if label and re.search(rf"{re.escape(label)}\W+(?:\w+\W+)?{re.escape(value)}", low):
+    if label and _right_before(label, value, low):
         weight *= 6.0  # the goal names the field right before what belongs there
     elif _labelled(label, low):
         weight *= LABELLED
@@ -252,7 +303,7 @@ def _labelled(label: str, goal: str) -> bool:
 
 def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
     """By how much of a name the goal speaks of, and how much of the goal that is."""
-    low, name = goal.casefold(), name.casefold()
+    low, name = goal.casefold(), SIGNS.sub("", name.casefold())
     words = [word for word in WORD.findall(name) if word not in COMMON]
     if not words:
         return 3.0 if name and f'"{name}"' in low else UNNAMED

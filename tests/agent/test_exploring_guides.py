@@ -99,3 +99,38 @@ def test_a_tab_that_is_in_front_already_is_left_alone() -> None:
     assert likeliest("Invite Ann to the board.", [front, other], done=[], shown=shown) == other
     shown = shown.replace(" [selected]", "")
     assert likeliest("Invite Ann to the board.", [front, other], done=[], shown=shown) == front
+
+
+def test_signs_round_a_name_are_no_part_of_it() -> None:
+    possible = ['click button "▸ Garden house"', 'click button "House"']
+    assert likeliest("Open the garden house.", possible, done=[]) == possible[0]
+
+
+def test_a_text_goes_into_the_field_that_the_goal_names_before_it() -> None:
+    goal = "Book room 204 for Ann Lee."
+    lines = ['fill textbox "Guest" with "204"', 'fill textbox "Guest" with "Ann Lee"']
+    opened = 'click combobox "Room"'
+    assert likeliest(goal, [*lines, opened], done=[opened]) == lines[1]
+
+
+def test_choosing_from_a_list_is_an_entry() -> None:
+    opened, send = 'click combobox "Room"', 'click button "Save"'
+    possible = [opened, 'fill textbox "Note" with "204"', send, 'click link "Rooms"']
+    done = [opened, 'click option "204"']
+    assert likeliest("Move Ann to room 204.", possible, done=done) == send
+    assert likeliest("Move Ann to room 204.", possible, done=done[1:]) != send
+
+
+def test_pages_are_turned_on_until_what_is_asked_for_stands_there() -> None:
+    turn = 'click button "Next"'
+    rows = [[f'click button "Edit" in "{name}"' for name in names] for names in ("ABCD", "EFGH")]
+    seen = Step(observation="", admissible=('click link "Home"', *rows[1], turn))
+    before = frozenset(['click link "Home"', *rows[0], turn])
+
+    def best(goal: str) -> str:
+        spot = Spot(goal=goal, seen=seen, done=[turn], before=before)
+        weights = asyncio.run(Relevance().weigh(spot))
+        return max(weights, key=lambda line: weights[line])
+
+    assert best("Edit K.") == turn
+    assert best("Edit F.") == rows[1][1]
