@@ -83,6 +83,14 @@ EYES = r"""(() => {
     || it.querySelector('img[alt]:not([alt=""]), [aria-label]');
   const words = it => it?.innerText?.trim() ?? '';
   const fills = it => words(it) && words(it) === words(it.parentElement);
+  const typed = 'input:not([readonly], [type=hidden]), textarea:not([readonly]), [contenteditable]';
+  const points = it => getComputedStyle(it).cursor === 'pointer';
+  const entries = it => {  // a list that listens for all of its entries: these are clicked
+    const inner = [...it.children].filter(words), [one] = inner;
+    const alike = inner.length > 2 && inner.every(other => other.tagName === one.tagName
+      && other.className === one.className) && (one.className || one.tagName === 'LI');
+    return inner.length > 1 && (alike || inner.every(points)) ? inner : [];
+  };
   clock.show = () => {
     const roots = [document], hover = opens();
     let left = 5000, edited = 0;
@@ -96,20 +104,26 @@ EYES = r"""(() => {
         if (!it.hasAttribute('role')) it.setAttribute('role', 'textbox');
         continue;
       }
+      if (it.matches('[role=combobox]:not(select)'))
+        it.style.cursor = it.matches(typed) || it.querySelector(typed) ? 'text' : 'pointer';
       if (it.matches('button, [role=button]') && !named(it) && label(it))
         it.ariaLabel = label(it);
       if (it.matches(used) && it.tagName !== 'SUMMARY') continue;
       const opens = hover.some(one => test(it, one)), open = opens && it.matches(':hover');
       const own = heard.has(it) || it.onclick || it.tagName === 'SUMMARY' || (opens && !open);
       if (open && marked.delete(it)) it.style.cursor = '';
-      let points = getComputedStyle(it).cursor === 'pointer';
-      if (own && !points && it !== document.body && it.querySelectorAll('*').length < 30
+      let pointed = points(it);
+      if (own && !pointed && it !== document.body && it.querySelectorAll('*').length < 30
           && (it.tagName === 'SUMMARY' || !it.querySelector(used))) {
-        it.style.cursor = 'pointer'; marked.add(it); points = true;
+        const some = entries(it);
+        for (const one of some.length ? some : [it]) {
+          one.style.cursor = 'pointer'; marked.add(one);
+        }
+        pointed = !some.length;
       }
-      if (!points || it.hasAttribute('role') || it.closest(used)) continue;
+      if (!pointed || it.hasAttribute('role') || it.closest(used)) continue;
       if (!it.getClientRects().length) continue;
-      const above = it.parentElement && getComputedStyle(it.parentElement).cursor === 'pointer';
+      const above = it.parentElement && points(it.parentElement);
       if (above && !own) continue;
       if (above) { it.setAttribute('role', 'button'); continue; }
       const inner = it.childNodes;

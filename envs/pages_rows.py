@@ -14,6 +14,8 @@ from typing import Protocol, Self, TypeVar
 
 WORDS_OF_ROW = 30
 """Texts of a part of a page that counts as a row, at most."""
+DEEP = 4
+"""Parts of a page, each in the next, that may be the row of an element."""
 LONGEST = 60
 """Characters of words that a row is called by."""
 ROWS = frozenset("row listitem article group treeitem dialog".split())  # noqa: SIM905
@@ -74,6 +76,50 @@ def within(alike: Sequence[P], near: str) -> list[P]:
     exact = [node for node in alike if low in told.get(id(node), ())]
     part = re.compile(rf"(?<!\w){re.escape(low)}(?!\w)")
     return exact or [node for node in alike if any(map(part.search, told.get(id(node), ())))]
+
+
+def beside(nodes: Iterable[P], *, goal: Sequence[str]) -> dict[int, str]:
+    """Labels that the goal speaks of, by the `id` of what they belong to, if it does not speak of
+    that: what is called after what it shows is called otherwise in the next task.
+    """
+    low = [word.casefold() for word in goal]
+    some = list(nodes)
+    named = {id(node) for node in some if node.name.casefold() in low}
+    told = {key: [one for one in words if one.casefold() in low] for key, words in _labels(some)}
+    return {key: words[0] for key, words in told.items() if words and key not in named}
+
+
+def at_label(nodes: Sequence[P], near: str) -> list[P]:
+    """Those of elements, whatever they are called, that have such a label."""
+    low = near.casefold()
+    found = {key for key, words in _labels(nodes) if low in map(str.casefold, words)}
+    return [node for node in nodes if id(node) in found]
+
+
+def _labels(nodes: Iterable[P]) -> Iterator[tuple[int, list[str]]]:
+    """The words before each element in its part of the page, where other parts are like it."""
+    groups: defaultdict[tuple[object, ...], list[tuple[P, P]]] = defaultdict(list)
+    for node in nodes:
+        path, part = (node.word,), node.parent
+        for _ in range(DEEP):
+            if part is None or part.parent is None:
+                break
+            path = (*path, part.role)
+            groups[(id(part.parent), *path)].append((node, part))
+            part = part.parent
+    for some in groups.values():
+        if len({id(part) for _, part in some}) > 1:
+            for node, part in some:
+                yield id(node), _before(part, node)
+
+
+def _before(row: Part, node: Part) -> list[str]:
+    """The words of a row up to one of its elements; none where it is too large for one."""
+    parts = list(row.below())
+    place = next(number for number, part in enumerate(parts) if part is node)
+    known = set(_texts(row))
+    words = [part.name or part.text for part in parts[:place] if not part.said]
+    return [text.rstrip(" :*") for text in words if text in known and text.rstrip(" :*")]
 
 
 def _rows(alike: Sequence[P]) -> dict[int, P]:

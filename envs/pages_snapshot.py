@@ -210,11 +210,17 @@ def _count(nodes: Iterable[Node]) -> None:
 
 def find(top: Iterable[Node], spot: Spot) -> Node | None:
     """The element at `spot`; None where there is none."""
-    same = [n for n in walk(top) if n.ref and (n.word, n.name) == (spot.role, spot.name)]
-    if spot.near:
-        same = pages_rows.within(_counted(same), spot.near)
-        return same[spot.nth - 1] if spot.nth <= len(same) else None
-    return next((node for node in same if node.nth == spot.nth), None)
+    every = list(walk(top))
+    same = [n for n in every if n.ref and (n.word, n.name) == (spot.role, spot.name)]
+    if not spot.near:
+        return next((node for node in same if node.nth == spot.nth), None)
+    found = pages_rows.within(_counted(same), spot.near) if spot.name else []
+    if not found:
+        some = [node for node in every if node.word == spot.role and _clicked(node)]
+        found = pages_rows.at_label(some, spot.near)
+        found = [node for node in found if spot.name in ("", node.name)]
+    found = found or pages_rows.within(_counted(same), spot.near)
+    return found[spot.nth - 1] if spot.nth <= len(found) else None
 
 
 def _counted(nodes: Iterable[Node]) -> list[Node]:
@@ -264,7 +270,7 @@ def _line(node: Node) -> str:
     if node.role == "row" and not node.pointer:
         cells = [c.name or c.text for c in node.children if _simple(c) and not c.said]
         return f"row: {clip(' | '.join(cells), most=LINE_MOST)}" if any(cells) else ""
-    if node.role == "group" and node.given:
+    if node.role == "group" and node.given and not node.pointer:
         return f"group {quote(node.name)}"
     if node.word == "item" and (not node.pointer or _inside(node)):
         alone = node.given and not node.children
@@ -287,7 +293,9 @@ def actions(
     Where there is more than that, what speaks of one of the words is kept.
     """
     nodes = [node for node in walk(top) if node.ref and "disabled" not in node.states]
-    rows = pages_rows.called((node for node in nodes if _acted(node)), goal=words)
+    items = (node for node in nodes if node.word == "item" and _clicked(node))
+    rows = pages_rows.beside(items, goal=words)
+    rows |= pages_rows.called(filter(_acted, nodes), goal=words)
     fixed = [(node, _fixed(node, rows)) for node in nodes]
     fields = [node for node in nodes if _takes_text(node)]
     spent = sum(len(acts) for _, acts in fixed) + 2
@@ -331,9 +339,15 @@ def _acted(node: Node) -> bool:
     return node.pointer or node.role in FIELDS | CLICKS
 
 
+def _clicked(node: Node) -> bool:
+    """Whether it is no wrapper of what can be clicked, and can be clicked."""
+    return bool(node.ref) and node.pointer and not _inside(node)
+
+
 def _takes_text(node: Node) -> bool:
+    """Lists that open with a click and take no text have a pointer (`envs/browser_eyes.py`)."""
     if node.role == "combobox":
-        return not _native(node)
+        return not _native(node) and not node.pointer
     return node.role in TEXTS or node.role == "slider"
 
 

@@ -24,6 +24,12 @@ PAGES = {
 .head, li { cursor: pointer }</style><p><span>Owner</span></p><div class="box"><div class="head"
  onclick="this.parentElement.className = 'open'">Nobody <i>v</i></div>
 <ul><li onclick="document.title=this.textContent">Ann</li></ul></div>""",
+    "lists": """<style>.at { cursor: pointer }</style><div id="a"><p class="at">Ann</p><p
+ class="at">Bo</p></div><div id="b"><p class="x">Oslo</p><p class="x">Rome</p><p class="x">Bern</p>
+</div><div id="c"><p>Whole</p><p>card</p></div><div role="combobox" aria-label="Room">Any</div>
+<div role="combobox"><input aria-label="Town" style="cursor: pointer"></div><script>
+for (const it of [a, b, c]) it.addEventListener('click', event => {
+  document.title = `${it.id} ${event.target.textContent}`; });</script>""",
     "modal": """<button onclick="d.showModal()">Open</button><a href="/found">Away</a>
 <dialog id="d"><p>Sure?</p><form method="dialog"><button>Yes</button></form></dialog>""",
     "icons": """<button class="fa-trash" onclick="document.title='gone'"><i></i></button>
@@ -107,6 +113,23 @@ def test_what_can_be_clicked_without_a_role_is_offered(
     assert parse(action).name in seen.text
     assert tab.act(parse(action)).endswith(": done")
     assert tab.look().title == title
+
+
+def test_a_list_that_listens_for_its_entries_is_no_entry(open_page: Callable[[str], Tab]) -> None:
+    tab = open_page("lists")
+    seen = tab.look(words=("204",))
+    for line, title in (
+        ('click item "Bo"', "a Bo"),
+        ('click item "Oslo"', "b Oslo"),
+        ('click item "Bern"', "b Bern"),
+        ('click item "Whole card"', "c "),
+    ):
+        assert line in seen.actions
+        assert tab.act(parse(line)).endswith(": done")
+        assert tab.look().title.startswith(title.strip())
+    assert 'click combobox "Room"' in seen.actions
+    assert 'fill combobox "Room" with "204"' not in seen.actions
+    assert any("Town" in one and one.startswith("fill ") for one in seen.actions)
 
 
 def test_menus_that_open_under_the_pointer_open(open_page: Callable[[str], Tab]) -> None:
