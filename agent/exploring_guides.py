@@ -31,8 +31,11 @@ MOST, LABELLED, PIECE, OTHER_ROW, IN_ROWS = 8.0, 3.0, 0.5, 0.1, 0.3
 """Weight of all texts for one field; factors: for a field that the goal speaks of, for a piece of
 another text, for what stands in a row of which the goal doesn't speak, for what the goal doesn't
 speak of and a row holds, one of many: a page's own links are fewer, and lead further."""
-OTHERS, TURNS = 0.2, 3.0
-"""Factor for a text that the goal gives to another field; weight of turning pages once more."""
+OTHERS, BEHIND, TURNS = 0.2, 2.5, 3.0
+"""Factors: for a text that the goal gives to another field, for what may turn the pages of a table;
+weight of turning them once more."""
+BEHIND_MOST = 2
+"""Buttons or links behind a table of which any may turn its pages."""
 ROWS = 4
 """Rows from which on a table is one of many."""
 UNNAMED = 0.6
@@ -137,6 +140,8 @@ class Known:
     """Tabs that are in front, by role and name."""
     owners: Mapping[str, frozenset[str]]
     """For a text, fields that the goal names right before it."""
+    behind: frozenset[str]
+    """What follows on a table of whose rows the goal does not speak: it may lead to others."""
     onward: str
     """What was done last, if it led to others of the kind that stood there, none of which the goal
     speaks of: a page of a table was turned."""
@@ -162,6 +167,7 @@ class Known:
             rows=_in_rows(moment.seen.observation),
             chosen=frozenset(CHOSEN.findall(moment.seen.observation)),
             owners=_owners(possible, moment.goal.casefold()),
+            behind=_behind(possible, moment.goal.casefold()),
             onward=moment.done[-1] if done and _turned(moment) else "",
         )
 
@@ -193,6 +199,8 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     weight = fresh * named
     if named <= UNNAMED and not action.near and str(action.spot) in known.rows:
         weight *= IN_ROWS
+    if line in known.behind:
+        weight *= BEHIND
     if line in known.early:
         return 0.5 * weight
     if action.role == "button" and _entered(done):
@@ -240,6 +248,16 @@ def _turned(moment: Moment) -> bool:
     spoken = any(near and _within(near.casefold(), moment.goal.casefold()) for near in here)
     still = moment.done[-1] in (moment.seen.admissible or ())
     return still and not spoken and bool(here - past - {""}) and bool(past - here - {""})
+
+
+def _behind(possible: Sequence[str], goal: str) -> frozenset[str]:
+    some = [(line, one) for line in possible if (one := understood(line)) and one.role]
+    near = [number for number, (_, one) in enumerate(some) if one.near]
+    rows = {some[number][1].near.casefold() for number in near}
+    if len(rows) < ROWS or any(_within(row, goal) for row in rows):
+        return frozenset()
+    next_ = some[near[-1] + 1 :][:BEHIND_MOST]
+    return frozenset(line for line, one in next_ if one.role in ("button", "link"))
 
 
 def _entered(done: Sequence[PageAction]) -> PageAction | None:

@@ -134,3 +134,10 @@ def test_pages_are_turned_on_until_what_is_asked_for_stands_there() -> None:
 
     assert best("Edit K.") == turn
     assert best("Edit F.") == rows[1][1]
+
+
+def test_what_follows_on_a_table_may_lead_to_the_row_that_is_asked_for() -> None:
+    rows = [f'click button "Edit" in "{name}"' for name in "ABCD"]
+    possible = ['click link "Home"', *rows, 'click button "Later ones"']
+    assert likeliest("Edit K.", possible, done=[]) == possible[-1]
+    assert likeliest("Edit B.", possible, done=[]) == rows[1]
