@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from agent.exploring_words import SIGNS, UNNAMED, labelled, naming, right_before, telling, within
 from agent.models.types import Model, Sampling
 from agent.reflectors.types import object_of, one_of
 from agent.transcript import prompt
 from envs.browser_dialogs import QUESTION
 from envs.errors import clip
 from envs.pages import PageAction, quote
-from envs.pages_snapshot import FIELDS, TEXTS
+from envs.pages_snapshot import CHECKS, FIELDS, TEXTS
 from envs.types import Step
 from memory.types import Usage
 from skills.pages import understood
@@ -31,34 +32,30 @@ MOST, LABELLED, PIECE, OTHER_ROW, IN_ROWS = 8.0, 3.0, 0.5, 0.1, 0.3
 """Weight of all texts for one field; factors: for a field that the goal speaks of, for a piece of
 another text, for what stands in a row of which the goal doesn't speak, for what the goal doesn't
 speak of and a row holds, one of many: a page's own links are fewer, and lead further."""
-OTHERS, BEHIND, TURNS = 0.2, 2.5, 3.0
+OTHERS, BEHIND, TURNS = 0.2, 2.5, 8.0
 """Factors: for a text that the goal gives to another field, for what may turn the pages of a table;
 weight of turning them once more."""
 BEHIND_MOST = 2
 """Buttons or links behind a table of which any may turn its pages."""
 ROWS = 4
 """Rows from which on a table is one of many."""
-UNNAMED = 0.6
-"""Weight of what the goal doesn't speak of."""
 SENDS_MOST = 3
 """Buttons side by side at the end of a form, of which any may send it (`Cancel`, `Save`)."""
-AWAITED = 6.0
-"""Weight of an entry from which on a form is not sent before it is made."""
+AWAITED, BEGUN = 6.0, 2.0
+"""Weights of an entry from which on a form is not sent before it is made; in one that was begun."""
+MENU, MENU_MOST = 5.0, 12
+"""Factor for what a menu holds that was opened just now; actions that one adds at most."""
+GIVEN = FIELDS - CHECKS - {"radio"}
+"""Roles of what a goal gives a text or a choice."""
+NONE: frozenset[str] = frozenset()
 ENTERS = ("fill", "select", "check", "type")
 IDLE = ("wait", "back", "hover", "scroll", "type", "double-click", "uncheck", "drag")
-WORD = re.compile(r"[^\W_][\w'-]*")
 ITEM = re.compile(r'^ *item ("(?:[^"\\]|\\.)*")', re.MULTILINE)
 """What is shown as something that can be clicked, though it has no role."""
-SIGNS = re.compile(r"^[^\w\"]+(?=\w)|(?<=\w)\s*[^\w\s\"'.,:;!?)\]%]+$")
-"""Signs that names begin or end with: an arrow, a star."""
 ROW = re.compile(r"( *)row\b")
 SPOT = re.compile(r' *([a-z]+ "(?:[^"\\]|\\.)*"(?: #\d+)?)')
 CHOSEN = re.compile(r'^ *(tab "(?:[^"\\]|\\.)*"(?: #\d+)?) \[[^\]]*\bselected\b', re.MULTILINE)
 """Tabs that are in front already, however well the goal speaks of them."""
-COMMON = frozenset(
-    """a an and any as at button by click enter field fields for from has have in into it its link
-    of on or press select submit text that the then this to use with""".split()  # noqa: SIM905
-)
 
 
 class Moment(Protocol):
@@ -113,10 +110,10 @@ class Relevance:
                 entries[str(one.spot)].append((line, one))
         for some in entries.values():  # many texts for one field don't make the field more likely
             for line, one in some:
-                if any(one.value != o.value and _within(one.value, o.value) for _, o in some):
+                if any(one.value != o.value and within(one.value, o.value) for _, o in some):
                     weights[line] *= PIECE
             total = sum(weights[line] for line, _ in some)
-            most = MOST * (LABELLED if _labelled(some[0][1].name, moment.goal.casefold()) else 1.0)
+            most = MOST * (LABELLED if labelled(some[0][1].name, moment.goal.casefold()) else 1.0)
             for line, _ in some:
                 weights[line] = max(weights[line], 1e-6) * min(1.0, most / max(total, 1e-6))
         return weights
@@ -140,6 +137,8 @@ class Known:
     """Tabs that are in front, by role and name."""
     owners: Mapping[str, frozenset[str]]
     """For a text, fields that the goal names right before it."""
+    opened: bool
+    """Whether the last action added a little to what is possible and took nothing: a menu."""
     behind: frozenset[str]
     """What follows on a table of whose rows the goal does not speak: it may lead to others."""
     onward: str
@@ -150,14 +149,14 @@ class Known:
     def of(cls, moment: Moment, done: Sequence[PageAction]) -> Known:
         """Read off what stands there."""
         possible = moment.seen.admissible or ()
-        last = _entered(done)
-        sends = _closing(moment, last) if last else frozenset()
+        sends = next((some for one in _entered(done) if (some := _closing(moment, one))), NONE)
+        owners = _owners(possible, moment.goal.casefold())
         early: set[str] = set()
         waits = False
         for line in possible:
-            waits = waits or _awaited(line, moment.goal, done)
+            waits = waits or _awaited(line, moment, done, owners)
             if waits and line.startswith("click button "):
-                early.add(line)
+                early |= sends if line in sends else {line}
                 waits = False
         return cls(
             items=frozenset(ITEM.findall(moment.seen.observation)),
@@ -166,7 +165,8 @@ class Known:
             asked={line for line in possible if line.startswith("click ")} == QUESTION,
             rows=_in_rows(moment.seen.observation),
             chosen=frozenset(CHOSEN.findall(moment.seen.observation)),
-            owners=_owners(possible, moment.goal.casefold()),
+            owners=owners,
+            opened=_opened(moment),
             behind=_behind(possible, moment.goal.casefold()),
             onward=moment.done[-1] if done and _turned(moment) else "",
         )
@@ -183,19 +183,19 @@ def _weight(line: str, moment: Moment, done: Sequence[PageAction], known: Known)
     plain = action and action.role == "item" and quote(action.name) not in known.items
     if action is None or action.verb in IDLE or plain or str(action.spot) in known.chosen:
         return 0.1
-    fresh = 2.0 if moment.done and line not in moment.before else 1.0
+    if any(_same(action, one) for one in done):
+        return 0.1  # a part that was opened shows another sign now
+    fresh = (MENU if known.opened else 2.0) if moment.done and line not in moment.before else 1.0
     if action.near:  # one of several that are alike: that of the row which the goal speaks of
-        fresh *= 6.0 if _within(action.near.casefold(), moment.goal.casefold()) else OTHER_ROW
+        fresh *= 6.0 if within(action.near.casefold(), moment.goal.casefold()) else OTHER_ROW
     if action.verb in ("fill", "select"):
-        owners = known.owners.get(action.value.casefold(), frozenset[str]())
-        other = OTHERS if owners and action.name.casefold() not in owners else 1.0
-        return fresh * other * _entering(action, moment.goal, done)
+        return fresh * _given(action, known.owners) * _entering(action, moment.goal, done)
     if action.verb == "press":
         alone = 0.7 if known.sends else 4.0  # a field with no button behind it is sent so
         return alone if done and done[-1].verb == "fill" else 0.1
     if action.role in TEXTS:
         return 0.05
-    named = _naming(action.name, moment.goal, done)
+    named = naming(action.name, moment.goal, done)
     weight = fresh * named
     if named <= UNNAMED and not action.near and str(action.spot) in known.rows:
         weight *= IN_ROWS
@@ -226,17 +226,12 @@ def _in_rows(observation: str) -> frozenset[str]:
 
 def _owners(possible: Sequence[str], goal: str) -> Mapping[str, frozenset[str]]:
     some = [one for line in possible if (one := understood(line))]
-    labels = {one.name.casefold() for one in some if one.role in FIELDS and one.name}
+    labels = {one.name.casefold() for one in some if one.role in GIVEN and one.name}
     values = {one.value.casefold() for one in some if one.verb in ("fill", "select")}
     found = {
-        v: frozenset(label for label in labels if _right_before(label, v, goal)) for v in values
+        v: frozenset(label for label in labels if right_before(label, v, goal)) for v in values
     }
     return {value: some for value, some in found.items() if some}
-
-
-def _right_before(label: str, value: str, goal: str) -> bool:
-    """Whether the goal names a field right before what belongs there."""
-    return re.search(rf"{re.escape(label)}\W+(?:\w+\W+)?{re.escape(value)}", goal) is not None
 
 
 def _turned(moment: Moment) -> bool:
@@ -245,7 +240,7 @@ def _turned(moment: Moment) -> bool:
     """
     here = {one.near for line in moment.seen.admissible or () if (one := understood(line))}
     past = {one.near for line in moment.before if (one := understood(line))}
-    spoken = any(near and _within(near.casefold(), moment.goal.casefold()) for near in here)
+    spoken = any(near and within(near.casefold(), moment.goal.casefold()) for near in here)
     still = moment.done[-1] in (moment.seen.admissible or ())
     return still and not spoken and bool(here - past - {""}) and bool(past - here - {""})
 
@@ -254,30 +249,63 @@ def _behind(possible: Sequence[str], goal: str) -> frozenset[str]:
     some = [(line, one) for line in possible if (one := understood(line)) and one.role]
     near = [number for number, (_, one) in enumerate(some) if one.near]
     rows = {some[number][1].near.casefold() for number in near}
-    if len(rows) < ROWS or any(_within(row, goal) for row in rows):
+    if len(rows) < ROWS or any(within(row, goal) for row in rows):
         return frozenset()
     next_ = some[near[-1] + 1 :][:BEHIND_MOST]
     return frozenset(line for line, one in next_ if one.role in ("button", "link"))
 
 
-def _entered(done: Sequence[PageAction]) -> PageAction | None:
-    """What was entered into last, if something was: choosing from a list that was opened counts."""
+def _entered(done: Sequence[PageAction]) -> tuple[PageAction, ...]:
+    """What was entered into last, if something was: choosing from a list that was opened counts,
+    which may be called after what was chosen then.
+    """
     if done and _enters(done[-1]):
-        return done[-1]
+        return (done[-1],)
     opened = len(done) > 1 and done[-2].verb == "click" and done[-2].role in ("combobox", "item")
-    chosen = opened and done[-1].verb == "click" and done[-1].role in ("option", "item")
-    return done[-2] if chosen else None
+    if not (opened and done[-1].verb == "click" and done[-1].role in ("option", "item")):
+        return ()
+    return done[-2], done[-2].model_copy(update={"name": done[-1].name})
+
+
+def _same(action: PageAction, past: PageAction) -> bool:
+    """Whether both click what is called alike but for signs round the name (an arrow)."""
+    bare = SIGNS.sub("", past.name)
+    named = bare and SIGNS.sub("", action.name) == bare and action.name != past.name
+    return bool(named) and (action.verb, action.role) == (past.verb, past.role)
+
+
+def _opened(moment: Moment) -> bool:
+    possible = set(moment.seen.admissible or ())
+    lost = [one for one in moment.before - possible if one.startswith("click ")]
+    return bool(moment.done) and not lost and 0 < len(possible - moment.before) <= MENU_MOST
 
 
 def _enters(action: PageAction) -> bool:
     return action.verb in ENTERS or action.role == "radio"
 
 
-def _awaited(line: str, goal: str, done: Sequence[PageAction]) -> bool:
-    """Whether it enters what the goal names, into a field that nothing was entered into."""
+def _awaited(
+    line: str,
+    moment: Moment,
+    done: Sequence[PageAction],
+    owners: Mapping[str, frozenset[str]],
+) -> bool:
+    """Whether it enters what the goal names, into a field that nothing was entered into; in a form
+    that was begun, into an empty one what may be a name, a date or a number.
+    """
     one = understood(line)
-    entry = one and one.verb in ("fill", "select")
-    return bool(one and entry and _entering(one, goal, done) >= AWAITED)
+    if one is None or one.verb not in ("fill", "select"):
+        return False
+    weight = _entering(one, moment.goal, done) * _given(one, owners)
+    shown = rf"^ *{re.escape(str(one.spot))}(?: \[[^\]]*\])*$"
+    begun = weight >= BEGUN and one.verb == "fill" and bool(_entered(done))
+    return weight >= AWAITED or (begun and bool(re.search(shown, moment.seen.observation, re.M)))
+
+
+def _given(action: PageAction, owners: Mapping[str, frozenset[str]]) -> float:
+    """Less for a text that the goal gives to another field."""
+    mine = owners.get(action.value.casefold(), NONE)
+    return OTHERS if mine and action.name.casefold() not in mine else 1.0
 
 
 def _closing(moment: Moment, last: PageAction) -> frozenset[str]:
@@ -300,54 +328,17 @@ def _entering(action: PageAction, goal: str, done: Sequence[PageAction]) -> floa
         return 0.03
     value, low = action.value.casefold(), goal.casefold()
     if action.verb == "select":
-        return 8.0 if _within(value, low) else 0.2
-    telling = " " in value or (_telling(action.value) and not low.startswith(value))
-    weight = 6.0 if f'"{value}"' in low else 2.0 if telling else 1.0
+        return 8.0 if within(value, low) else 0.2
+    told = " " in value or (telling(action.value) and not low.startswith(value))
+    weight = 6.0 if f'"{value}"' in low else 2.0 if told else 1.0
     if any(one.value.casefold() == value for one in done):
         weight *= 0.1
     label = action.name.casefold()
-    if label and _right_before(label, value, low):
+    if label and right_before(label, value, low):
         weight *= 6.0  # the goal names the field right before what belongs there
-    elif _labelled(label, low):
+    elif labelled(label, low):
         weight *= LABELLED
     return weight
-
-
-def _labelled(label: str, goal: str) -> bool:
-    """Whether the goal has a word of what a field is called."""
-    words = WORD.findall(label.casefold())
-    return any(_within(word, goal) for word in words if word not in COMMON)
-
-
-def _naming(name: str, goal: str, done: Sequence[PageAction]) -> float:
-    """By how much of a name the goal speaks of, and how much of the goal that is."""
-    low, name = goal.casefold(), SIGNS.sub("", name.casefold())
-    words = [word for word in WORD.findall(name) if word not in COMMON]
-    if not words:
-        return 3.0 if name and f'"{name}"' in low else UNNAMED
-    if f'"{name}"' in low:
-        return 10.0
-    told = {word for one in done for word in WORD.findall(f"{one.name} {one.value}".casefold())}
-    hits = [word for word in words if _within(word, low) or _within(_other(word), low)]
-    new = [word for word in hits if word not in told]
-    if not hits:
-        return UNNAMED
-    whole = 3.0 if _within(name, low) else 1.0
-    spoken = 3.0 * len(new) + 1.0 * (len(hits) - len(new))
-    return UNNAMED + whole * spoken * len(hits) / len(words)
-
-
-def _within(word: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) is not None
-
-
-def _other(word: str) -> str:
-    """A word of many as of one, and the other way round; short ones as they are."""
-    return word if len(word) < 4 else word[:-1] if word.endswith("s") else f"{word}s"
-
-
-def _telling(value: str) -> bool:
-    return any(letter.isdigit() or letter.isupper() or letter == "@" for letter in value)
 
 
 class Asked:

@@ -141,3 +141,48 @@ def test_what_follows_on_a_table_may_lead_to_the_row_that_is_asked_for() -> None
     possible = ['click link "Home"', *rows, 'click button "Later ones"']
     assert likeliest("Edit K.", possible, done=[]) == possible[-1]
     assert likeliest("Edit B.", possible, done=[]) == rows[1]
+
+
+def test_what_a_menu_holds_that_was_opened_just_now_comes_first() -> None:
+    done, other = 'click item "Actions" in "Mow"', 'click button "Garden"'
+    seen = Step(observation='item "Move to…"', admissible=(done, other, 'click item "Move to…"'))
+    spot = Spot(goal='Move "Mow" to the garden.', seen=seen, done=[done])
+    spot.before = frozenset([done, other])
+    weights = asyncio.run(Relevance().weigh(spot))
+    assert max(weights, key=lambda line: weights[line]) == 'click item "Move to…"'
+
+
+def test_what_was_opened_is_left_alone_though_its_arrow_turned() -> None:
+    shown = 'item "▾ Garden"\nitem "House"'
+    possible = ['click item "▾ Garden"', 'click item "House"']
+    done = ['click item "▸ Garden"']
+    assert likeliest("Mow the garden.", possible, done=done, shown=shown) == possible[1]
+
+
+def test_a_form_that_was_begun_waits_for_its_empty_fields() -> None:
+    goal = "Book room 204 for Ann Lee."
+    fill, send, shut = (
+        'fill textbox "Guest" with "Ann Lee"',
+        'click button "Go"',
+        'click button "No"',
+    )
+    done = ['click combobox "Room"', 'click option "204"']
+    possible = [done[0], fill, send, shut]
+    assert likeliest(goal, possible, done=done, shown='textbox "Guest"') == fill
+    assert likeliest(goal, possible, done=done, shown='textbox "Guest": Bo') == send
+    radio = 'click radio "Weekly"'
+    goal = 'Add the weekly chore "Mow".'
+    possible = ['fill textbox "Title" with "Mow"', radio, send, shut]
+    assert likeliest(goal, possible, done=[radio]) == possible[0]
+
+
+def test_words_that_begin_alike_are_spoken_of() -> None:
+    possible = ['click button "Help"', 'click button "New booking"']
+    assert likeliest("Book a room.", possible, done=[]) == possible[1]
+
+
+def test_a_list_that_shows_what_was_chosen_is_filled_in() -> None:
+    done = ['click item "Pick an area"', 'click item "Kitchen"']
+    possible = ['click button "Help"', 'click item "Kitchen"', 'click button "Add"']
+    assert likeliest("Add it to Kitchen.", possible[1:], done=done) == possible[2]
+    assert likeliest("Help to add it to Kitchen.", possible, done=done) == possible[2]
