@@ -62,8 +62,18 @@ def called(nodes: Iterable[P], *, goal: Sequence[str] = ()) -> dict[int, str]:
         for key, texts in told.items():
             own = [text for text in texts if times[text.casefold()] == 1]
             if own:
-                found[key] = min(own, key=lambda text: _rank(text, low))
+                best = min(own, key=lambda text: _rank(text, low))
+                found[key] = _piece(best, goal, [every for k, every in told.items() if k != key])
     return found
+
+
+def _piece(text: str, goal: Sequence[str], others: Sequence[Sequence[str]]) -> str:
+    """Of words of a row those of the goal, where no other row has them: `Ann` of `Ann Parent`."""
+    for word in () if text.casefold() in map(str.casefold, goal) else goal:
+        part = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+        if part.search(text) and not any(part.search(one) for every in others for one in every):
+            return word
+    return text
 
 
 def within(alike: Sequence[P], near: str) -> list[P]:

@@ -69,6 +69,24 @@ def test_a_label_tells_on_a_long_page_too() -> None:
     assert ref(text, 'click item "English" in "Theme"') is None
 
 
+PEOPLE = """\
+- generic [ref=e1]:
+  - generic [ref=e2]:
+    - text: Ann Parent
+    - button "Rename" [ref=e3]
+  - generic [ref=e4]:
+    - text: Bo Parent
+    - button "Rename" [ref=e5]
+"""
+
+
+def test_of_the_words_of_a_row_those_of_the_goal_tell_it() -> None:
+    line = 'click button "Rename" in "Bo"'
+    assert line in actions(read(PEOPLE), words=("Bo", "Bob"))
+    assert ref(PEOPLE, line) == "e5"
+    assert 'click button "Rename" in "Bo Parent"' in actions(read(PEOPLE), words=("Parent",))
+
+
 def test_a_title_over_a_picture_is_shown_as_what_can_be_clicked() -> None:
     raw = '- group "Rename" [ref=e1] [cursor=pointer]: ✎\n- group "Plan" [ref=e2]:\n  - text: Free'
     assert render(read(raw)).splitlines() == ['item "Rename": ✎', 'group "Plan"', "  Free"]
