@@ -23,7 +23,8 @@ class _Page:
     """The page by roles and names; what does something says whether it could be done.
 
     With like=True a name that differs in capitals, begins so or contains it will do; near=
-    are words of the row, card or entry that the element stands in.
+    are words of the row, card or entry that the element stands in; without a name it is whatever
+    has these beside it.
     """
     def click(
         self, role: str, name: str = "", nth: int = 1, like: bool = False, near: str = ""
