@@ -331,8 +331,10 @@ def _entering(action: PageAction, goal: str, done: Sequence[PageAction]) -> floa
         return 8.0 if within(value, low) else 0.2
     told = " " in value or (telling(action.value) and not low.startswith(value))
     weight = 6.0 if f'"{value}"' in low else 2.0 if told else 1.0
-    if any(one.value.casefold() == value for one in done):
-        weight *= 0.1
+    if any(
+        value in (one.value.casefold(), one.near.casefold(), one.name.casefold()) for one in done
+    ):
+        weight *= 0.1  # it was entered, or what it names was opened
     label = action.name.casefold()
     if label and right_before(label, value, low):
         weight *= 6.0  # the goal names the field right before what belongs there

@@ -186,3 +186,10 @@ def test_a_list_that_shows_what_was_chosen_is_filled_in() -> None:
     possible = ['click button "Help"', 'click item "Kitchen"', 'click button "Add"']
     assert likeliest("Add it to Kitchen.", possible[1:], done=done) == possible[2]
     assert likeliest("Help to add it to Kitchen.", possible, done=done) == possible[2]
+
+
+def test_what_was_opened_by_its_name_is_not_entered() -> None:
+    goal = "Change the departure of Ann Lee to 2026-06-25."
+    lines = [f'fill textbox "Departure" with "{text}"' for text in ("Ann Lee", "2026-06-25")]
+    assert likeliest(goal, lines, done=['click button "Edit" in "Ann Lee"']) == lines[1]
+    assert likeliest(goal, lines, done=['click link "Ann Lee"']) == lines[1]
