@@ -26,7 +26,7 @@ OURS = ("memory", "random memory", "shuffled memory")
 NOTE = (
     "Everything that is played in small elsewhere: five orders of 500 train tasks, measured on "
     "the way, in tasks that share no room, page or house with them. One try (Reflexion: oracle "
-    "retries, in a group of its own), no arm learns while measuring. Some 300,000 cells: for many "
+    "retries, in a group of its own), no arm learns while measuring. Some 340,000 cells: for many "
     "cores or servers, months on two. `--seconds`, `--arms` and `--seeds` play a part, and calling "
     "it again goes on."
 )
