@@ -222,8 +222,10 @@ class Tab:
                 await self._page.wait_for_url("chrome-error:**", timeout=limit, wait_until="commit")
         if not self._page.url.startswith("chrome-error:"):
             return False
-        with suppress(self._faults):
-            await self._page.go_back(timeout=self._action_ms)
+        for _ in range(2):  # on a busy machine the first may come while that page still arrives
+            if self._page.url.startswith("chrome-error:"):
+                with suppress(self._faults):
+                    await self._page.go_back(timeout=self._action_ms, wait_until="commit")
         self._lost = False
         return True
 
