@@ -20,11 +20,11 @@ def turns_of(ways: Sequence[Shown]) -> frozenset[str]:
     found = {line for some in runs.values() for line, begin, end in some if end - begin > 1}
     shapes: defaultdict[tuple[str, ...], set[int]] = defaultdict(set)
     for number, way in enumerate(ways):
-        shapes[_shape(way.actions)].add(number)
+        shapes[shape(way.actions)].add(number)
     for number, some in runs.items():
         for line, begin, end in some:
             actions = ways[number].actions
-            if shapes[_shape([*actions[:begin], *actions[end:]])] - {number}:
+            if shapes[shape([*actions[:begin], *actions[end:]])] - {number}:
                 found.add(line)
     return frozenset(found)
 
@@ -72,9 +72,5 @@ def _unturned(way: Shown, turns: frozenset[str]) -> tuple[list[str], dict[int, s
 
 def shape(actions: Iterable[str], turns: frozenset[str] = frozenset()) -> tuple[str, ...]:
     """What is done to what roles, in order, but for turns."""
-    return _shape(line for line in actions if line not in turns)
-
-
-def _shape(actions: Iterable[str]) -> tuple[str, ...]:
-    found = [understood(line) for line in actions]
+    found = [understood(line) for line in actions if line not in turns]
     return tuple(f"{one.verb} {one.role}" if one else "" for one in found)
